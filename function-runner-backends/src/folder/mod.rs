@@ -1,0 +1,7 @@
+//! A folder of this machine: artifacts by their content, and scratch folders of attempts.
+
+mod scratch;
+mod store;
+
+pub use scratch::scratch_in;
+pub use store::FolderStore;

@@ -1,0 +1,214 @@
+//! What can be called here: published templates, default versions, weights, and the largest worker seen.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use function_runner_core::{
+    Capacity, Largest, Name, Template, TemplateSet, Tenant, Times, Timestamp, Version, Weight,
+};
+
+use super::workers::Workers;
+
+/// How long a version stays published that no worker serves as its own.
+const UNSERVED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// In how many parts the time is cut for which the largest worker is remembered.
+const SPANS: u32 = 24;
+
+/// A version of a function.
+pub(super) type Served = (Name, Version);
+
+/// Everything the template set is made of.
+#[derive(Debug)]
+pub(super) struct Templates {
+    published: BTreeMap<Served, Published>,
+    weights: BTreeMap<Tenant, Weight>,
+    /// The largest worker of each span of time, the latest last.
+    seen: VecDeque<(u64, Largest)>,
+    set: Option<Arc<TemplateSet>>,
+    next_sweep: Timestamp,
+}
+
+#[derive(Debug)]
+struct Published {
+    template: Template,
+    content: u128,
+    /// How many live workers serve it as their own.
+    servers: u32,
+    /// When one last did, while none does.
+    served_at: Timestamp,
+}
+
+impl Templates {
+    pub(super) fn new() -> Self {
+        Self {
+            published: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            seen: VecDeque::new(),
+            set: None,
+            next_sweep: Timestamp::from_millis(u64::MAX),
+        }
+    }
+
+    /// The set as it is now; worked out again when something has changed.
+    pub(super) fn set(&mut self, workers: &Workers, now: Timestamp) -> &Arc<TemplateSet> {
+        // taken out for the borrow of `self`
+        let set = self.set.take().unwrap_or_else(|| Arc::new(self.work_out(workers, now)));
+        self.set.insert(set)
+    }
+
+    fn work_out(&self, workers: &Workers, now: Timestamp) -> TemplateSet {
+        let templates = self.published.values().map(|published| published.template.clone()).collect();
+        let mut largest = Largest::default();
+        self.seen.iter().for_each(|(_, span)| largest.merge_amounts(span.amounts()));
+        let largest = (!self.seen.is_empty()).then_some(largest);
+        TemplateSet::new(templates, self.defaults(workers, now), self.weights.clone(), largest)
+    }
+
+    /// The version that a call by name goes to: the newest that all live workers of its lowest live major serve, a
+    /// worker serving what is older than its own too; with no live worker the newest published.
+    fn defaults(&self, workers: &Workers, now: Timestamp) -> BTreeMap<Name, Version> {
+        let mut newest = BTreeMap::<Name, Version>::new();
+        for ((name, version), published) in &self.published {
+            if published.servers > 0 || now.since(published.served_at) < UNSERVED {
+                // in order: the last is the newest
+                newest.insert(name.clone(), *version);
+            }
+        }
+        for (name, version) in &mut newest {
+            let own = |major| {
+                let of = move |served: &&Served| served.0 == *name && major == Some(served.1.major);
+                workers
+                    .iter()
+                    .filter_map(move |worker| worker.own.iter().filter(of).map(|served| served.1).max())
+            };
+            let served = workers.iter().flat_map(|worker| &worker.own).filter(|served| served.0 == *name);
+            let lowest = served.map(|served| served.1.major).min();
+            *version = own(lowest).min().unwrap_or(*version);
+        }
+        newest
+    }
+
+    pub(super) fn content_of(&self, served: &Served) -> Option<u128> {
+        self.published.get(served).map(|published| published.content)
+    }
+
+    /// A worker serves these templates from now on, in place of what it served before.
+    pub(super) fn publish(&mut self, templates: Vec<Template>, before: &[Served], now: Timestamp) {
+        let mut own = BTreeSet::new();
+        for template in templates {
+            let served = (template.function.clone(), template.version);
+            let content = template.content();
+            let is_new = own.insert(served.clone()) && !before.contains(&served);
+            let published = self.published.entry(served).or_insert_with(|| Published {
+                template: template.clone(),
+                content,
+                servers: 0,
+                served_at: now,
+            });
+            published.servers += u32::from(is_new);
+            (published.template, published.content) = (template, content);
+        }
+        let gone: Vec<Served> = before.iter().filter(|served| !own.contains(*served)).cloned().collect();
+        self.part(&gone, now);
+    }
+
+    /// A worker serves these no longer, having last lived at this time.
+    pub(super) fn part(&mut self, gone: &[Served], lived_at: Timestamp) {
+        for served in gone {
+            let Some(published) = self.published.get_mut(served) else { continue };
+            published.servers = published.servers.saturating_sub(1);
+            published.served_at = published.served_at.max(lived_at);
+            self.next_sweep = self.next_sweep.min(published.served_at.after(UNSERVED));
+        }
+        self.set = None;
+    }
+
+    /// A worker of this capacity lives, and was last counted in this span of time; answers with the span it is now.
+    pub(super) fn see(
+        &mut self,
+        capacity: &Capacity,
+        counted: Option<u64>,
+        now: Timestamp,
+        times: &Times,
+    ) -> u64 {
+        let span = span_of(now, times);
+        if counted == Some(span) {
+            return span;
+        }
+        if self.seen.back().is_none_or(|(latest, _)| *latest < span) {
+            self.seen.push_back((span, Largest::default()));
+            self.next_sweep = self.next_sweep.min(begin_of(span + u64::from(SPANS) + 1, times));
+        }
+        if let Some((_, largest)) = self.seen.back_mut() {
+            let before = largest.clone();
+            largest.merge(capacity);
+            if *largest != before {
+                self.set = None;
+            }
+        }
+        span
+    }
+
+    /// Gives a tenant this weight.
+    pub(super) fn weigh(&mut self, tenant: &Tenant, weight: Weight) {
+        if weight == Weight::default() {
+            self.weights.remove(tenant);
+        } else {
+            self.weights.insert(tenant.clone(), weight);
+        }
+        self.set = None;
+    }
+
+    /// When a sweep may find something.
+    pub(super) const fn next_sweep(&self) -> Timestamp {
+        self.next_sweep
+    }
+
+    /// Drops versions that nobody has served for long and that have no unfinished tasks, and spans that are over.
+    pub(super) fn sweep(
+        &mut self,
+        now: Timestamp,
+        times: &Times,
+        unfinished: impl Fn(&str, Version) -> bool,
+    ) {
+        if now < self.next_sweep {
+            return;
+        }
+        let over =
+            |published: &Published| published.servers == 0 && now.since(published.served_at) >= UNSERVED;
+        self.published
+            .retain(|(name, version), published| !over(published) || unfinished(name.as_str(), *version));
+        let oldest = span_of(now, times).saturating_sub(u64::from(SPANS));
+        while self.seen.front().is_some_and(|(span, _)| *span < oldest) {
+            self.seen.pop_front();
+        }
+        self.set = None;
+        let unserved = self.published.values().filter(|published| published.servers == 0);
+        // one that is kept for its tasks is looked at again when some have had time to end
+        let soon = now.after(times.lease);
+        let served = unserved.map(|published| published.served_at.after(UNSERVED).max(soon)).min();
+        let span = self.seen.front().map(|(span, _)| begin_of(span + u64::from(SPANS) + 1, times));
+        self.next_sweep = served.into_iter().chain(span).min().unwrap_or(Timestamp::from_millis(u64::MAX));
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.published.len() + self.seen.len()
+    }
+}
+
+fn span(times: &Times) -> u64 {
+    (times.seen.as_millis() as u64 / u64::from(SPANS)).max(1)
+}
+
+fn span_of(now: Timestamp, times: &Times) -> u64 {
+    now.as_millis() / span(times)
+}
+
+fn begin_of(number: u64, times: &Times) -> Timestamp {
+    Timestamp::from_millis(number.saturating_mul(span(times)))
+}

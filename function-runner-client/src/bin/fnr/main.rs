@@ -1,0 +1,105 @@
+//! `fnr`: runs functions from the command line, shows what there are, and what this machine has for them.
+//!
+//! | file | about |
+//! |---|---|
+//! | `main.rs` | arguments, and which command they are |
+//! | `run.rs` | one call, from its arguments to its end |
+//! | `input.rs`, `target.rs` | what goes in; where what comes out goes |
+//! | `headline.rs`, `bar.rs` | what is said of a call before and while it runs |
+//! | `follow.rs`, `stop.rs` | a task until its end; Ctrl-C and the time limit |
+//! | `functions.rs`, `known.rs`, `shape.rs` | functions for people, by their names, what their schemas say |
+//! | `doctor.rs` | what this machine has and lacks |
+//! | `document.rs`, `exit.rs`, `layout.rs`, `out.rs` | JSON lines, exit codes, text in columns, writing it |
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use function_runner_backends::functions::registry;
+use function_runner_core::Result;
+
+mod bar;
+mod doctor;
+mod document;
+mod exit;
+mod follow;
+mod functions;
+mod headline;
+mod input;
+mod known;
+mod layout;
+mod out;
+mod run;
+mod shape;
+mod stop;
+mod target;
+
+use crate::exit::Exit;
+
+/// Run AI functions on images, video, audio and text.
+#[derive(Debug, Parser)]
+#[command(name = "fnr", version, after_help = exit::HELP)]
+struct Args {
+    /// Print one JSON document per line to stdout, and nothing else.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Functions(functions::Args),
+    /// Show what this machine has and lacks for running functions.
+    ///
+    /// Each line says `ok` or `lack`, and what can be done about it. It exits with 1 if something is lacking that a
+    /// built-in function needs.
+    Doctor,
+}
+
+fn main() -> ExitCode {
+    match Args::try_parse() {
+        Ok(args) => {
+            let json = args.json;
+            dispatch(args).unwrap_or_else(|error| exit::tell(&error, json)).into()
+        }
+        Err(usage) => misused(&usage),
+    }
+}
+
+fn dispatch(args: Args) -> Result<Exit> {
+    match args.command {
+        Command::Run(run) => run::run(registry(), run, args.json),
+        Command::Functions(functions) => functions::show(&registry(), &functions, args.json),
+        Command::Doctor => doctor::examine(&registry(), args.json),
+    }
+}
+
+/// What clap says: help and version are no misuse.
+fn misused(usage: &clap::Error) -> ExitCode {
+    if !usage.use_stderr() {
+        usage.exit();
+    }
+    if std::env::args_os().any(|argument| argument == "--json") {
+        let text = usage.to_string();
+        let message = text.lines().next().unwrap_or_default();
+        // a stdout that cannot be written leaves the exit code to tell it
+        let _ = out::document(&document::usage(message.strip_prefix("error: ").unwrap_or(message)));
+    } else {
+        // likewise
+        let _ = usage.print();
+    }
+    Exit::Misused.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_put_together_rightly() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,113 @@
+//! What goes into a function and comes out: JSON text, shared, and never parsed on the way.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Error, ErrorKind, Result};
+
+/// The most bytes of one payload, on every backend: 10 MiB.
+pub const MAX_PAYLOAD: usize = 10 << 20;
+
+/// JSON text that is shared and never parsed on the way.
+///
+/// Cloning it copies no bytes. `Debug` shows its size alone, since payloads may hold what no log should.
+///
+/// # Examples
+///
+/// ```
+/// use function_runner_core::Payload;
+///
+/// let payload = Payload::encode(&vec![1, 2, 3])?;
+/// assert_eq!(payload.as_bytes(), b"[1,2,3]");
+/// assert_eq!(payload.decode::<Vec<u8>>()?, [1, 2, 3]);
+/// # Ok::<(), function_runner_core::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Payload(Bytes);
+
+impl Payload {
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] if the value cannot be JSON (a map whose keys are no strings);
+    /// [`ErrorKind::TooLarge`] past [`MAX_PAYLOAD`].
+    pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
+        let text = serde_json::to_vec(value).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, "this value cannot be written as JSON").with_source(error)
+        })?;
+        check_size(text.len())?;
+        Ok(Self(text.into()))
+    }
+
+    /// Takes JSON text from outside, checked.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] past [`MAX_PAYLOAD`]; [`ErrorKind::InvalidInput`] where it is not JSON or nests
+    /// deeper than 64 levels.
+    pub fn from_json(text: impl Into<Bytes>) -> Result<Self> {
+        let text = text.into();
+        check_size(text.len())?;
+        crate::schema::parse(&text)?;
+        Ok(Self(text))
+    }
+
+    /// Takes bytes that a store kept: they are checked when they are decoded.
+    #[must_use]
+    pub fn from_stored(bytes: impl Into<Bytes>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// Reads it as a value of this type.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] if it is not one.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.0).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, "the payload is not of the type it is read as")
+                .with_source(error)
+        })
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The JSON text, shared.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it has no bytes: then it is no JSON.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn check_size(bytes: usize) -> Result<()> {
+    if bytes <= MAX_PAYLOAD {
+        return Ok(());
+    }
+    let message = format!("a payload of {bytes} bytes is over the limit of {MAX_PAYLOAD}");
+    Err(Error::new(ErrorKind::TooLarge, message).with_help("upload large content and send its artifact"))
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.0.len())
+    }
+}

@@ -7,8 +7,8 @@ use futures::{StreamExt as _, stream::BoxStream};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, ErrorKind, Event, EventKind, Failure, Payload, Result, Seen, State, Task, TaskId, TaskRecord,
-    TemplateSet, Times, payload::MAX_PAYLOAD,
+    Error, ErrorKind, Event, EventKind, Failure, Payload, Phase, Result, Seen, State, Task, TaskId,
+    TaskRecord, TemplateSet, Times, payload::MAX_PAYLOAD, seq,
 };
 
 /// The most tasks of one `submit`.
@@ -219,7 +219,9 @@ fn check_input(task: &Task) -> Result<()> {
 ///
 /// [`ErrorKind::FunctionFailed`] with the failure, [`ErrorKind::Cancelled`], or what ended the watch.
 pub async fn outcome<E: Executor + ?Sized>(executor: &E, id: &TaskId) -> Result<Payload> {
-    let mut events = executor.watch(id, Seen::default()).await.map_err(|error| error.with_task(id))?;
+    // an end comes in a later turn than the first: what happens in that one need not be told, nor wake anybody
+    let first_turn = Seen { seq: seq(1, Phase::Stopping, u32::MAX), parts: 0 };
+    let mut events = executor.watch(id, first_turn).await.map_err(|error| error.with_task(id))?;
     while let Some(event) = events.next().await {
         match event.map_err(|error| error.with_task(id))?.kind {
             EventKind::Succeeded(Some(output)) => return Ok(output),

@@ -30,6 +30,8 @@ pub(super) const MAX_HEARD: usize = 64;
 #[derive(Debug)]
 pub(super) struct Watcher {
     heard: Mutex<Heard>,
+    /// What its reader had seen when it came: up to there nothing is told, nor is anybody woken.
+    seen: u64,
     /// Its place in the list of all watchers, used only under the store's lock.
     place: AtomicUsize,
 }
@@ -82,12 +84,17 @@ enum Found {
 }
 
 impl Watcher {
-    fn new() -> Self {
-        Self { heard: Mutex::default(), place: AtomicUsize::new(0) }
+    fn new(seen: u64) -> Self {
+        Self { heard: Mutex::default(), seen, place: AtomicUsize::new(0) }
     }
 
     /// Something happened; under the store's lock.
     fn hear(&self, event: &Arc<Event>, ends: bool, wakes: &mut Wakes) {
+        // parts are told apart by turn and index, never by their number
+        let is_part = matches!(event.kind, EventKind::OutputPart { .. });
+        if event.seq <= self.seen && !is_part && !ends {
+            return;
+        }
         let mut heard = self.heard();
         heard.ended |= ends;
         heard.add(event);
@@ -189,7 +196,7 @@ impl Store {
         if row.state.is_terminal() {
             return Ok((first, None));
         }
-        let watcher = Arc::new(Watcher::new());
+        let watcher = Arc::new(Watcher::new(seen.seq));
         row.watchers.push(watcher.clone());
         self.watching.add(watcher.clone());
         Ok((first, Some(Reader { watcher, at, number: row.number })))

@@ -260,3 +260,14 @@ fn a_tick_that_was_lost_is_set_anew_by_the_next_watch() {
     bench.pass(9 * SECOND);
     assert_eq!(kinds(&heard(&mut stream)), ["Failed"]);
 }
+
+#[test]
+fn a_reader_hears_nothing_up_to_what_it_had_seen() {
+    let (bench, lane) = (Bench::new(), lane("work"));
+    let (id, hand) = (bench.one(), bench.hand());
+    let mut stream = bench.watch(&id, Seen { seq: seq(1, Phase::Stopping, u32::MAX), parts: 0 });
+    let lease = hand.take_one(&lane);
+    assert!(heard(&mut stream).is_empty(), "it started, in a turn that the reader is past");
+    hand.finished(&lease, output(), State::Succeeded);
+    assert_eq!(kinds(&heard(&mut stream)), ["Succeeded"]);
+}

@@ -123,6 +123,7 @@ impl Wanted {
 }
 
 fn usage(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidCall, message.into())
-        .with_help("upscale INPUT OUTPUT [--quality draft|standard] [--factor 2|4] [--style photo|art]")
+    Error::new(ErrorKind::InvalidCall, message.into()).with_help(
+        "upscale INPUT OUTPUT [--quality draft|standard|high|ultra] [--factor 2|4] [--style photo|art]",
+    )
 }

@@ -55,7 +55,7 @@ fn the_sample_is_made_four_times_larger() {
     let output = folder.run(&[SAMPLE, "big.png", "--quality", "standard", "--factor", "4"]);
     let said = words(&output.stdout);
     assert!(output.status.success(), "{said}{}", words(&output.stderr));
-    assert!(said.starts_with("image.upscale@1.0:standard · photo \"lanczos\" · needs "), "{said}");
+    assert!(said.starts_with("image.upscale@1.1:standard · photo \"lanczos\" · needs "), "{said}");
     assert!(said.contains("\nbig.png  1024 × 1024 · "), "{said}");
     let big = fs::read(folder.path("big.png")).unwrap();
     let info = png::Decoder::new(std::io::Cursor::new(&big)).read_info().unwrap().info().clone();
@@ -68,7 +68,7 @@ fn the_extension_and_the_options_are_obeyed() {
     let output = folder.run(&[SAMPLE, "big.jpg", "--quality", "draft", "--style", "art"]);
     let said = words(&output.stdout);
     assert!(
-        said.starts_with("image.upscale@1.0:draft · art \"lanczos\"") && said.contains("512 × 512"),
+        said.starts_with("image.upscale@1.1:draft · art \"lanczos\"") && said.contains("512 × 512"),
         "{said}"
     );
     assert_eq!(fs::read(folder.path("big.jpg")).unwrap()[..3], *b"\xff\xd8\xff");
@@ -83,7 +83,7 @@ fn what_is_wrong_is_told_and_nothing_is_written() {
         (&["missing.png", "big.png"], "cannot read the file to upload (path: missing.png)"),
         (&[SAMPLE], "give two paths"),
         (&[SAMPLE, "big.png", "--factor", "3"], "3 is not one of 2, 4"),
-        (&[SAMPLE, "big.png", "--quality", "ultra"], "`image.upscale` has no quality `ultra`"),
+        (&[SAMPLE, "big.png", "--quality", "best"], "`image.upscale` has no quality `best`"),
         (&[SAMPLE, "big.png", "--size", "9"], "there is no --size"),
     ] {
         let output = folder.run(arguments);

@@ -7,6 +7,8 @@
 //! |---|---|---|
 //! | `memory` | `memory` (default) | tasks kept in this process |
 //! | `folder` | `folder` | artifacts by their content, and scratch folders, on the local disk |
+//! | `models` | `networks` | the folder where weights lie, looked up by name and checksum |
+//! | `networks` | `networks` | networks of convolutions on the CPU |
 //! | `functions` | `functions` | the built-in functions: `image.upscale` |
 //!
 //! # Examples
@@ -48,3 +50,7 @@ pub mod folder;
 pub mod functions;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "networks")]
+pub mod models;
+#[cfg(feature = "networks")]
+pub mod networks;

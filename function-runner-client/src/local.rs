@@ -45,7 +45,7 @@ impl Running {
 pub(crate) fn start(registry: Registry) -> Result<Started> {
     registry.check()?;
     let runtime = runtime_with_timers()?;
-    let (queue, machine) = (MemoryQueue::new(), capacity::measure());
+    let (queue, machine) = (MemoryQueue::new(), registry.equip(capacity::measure()));
     let id = WorkerId::unique();
     let known = publish(&queue, &id, &machine, &registry)?;
     let connection = queue.connection().with_artifacts(FolderStore::temporary()?);

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    Error, ErrorKind, Example, Handler, Name, Quality, QualityPreset, ResourceRequirement, Result, Retention,
-    RetryPolicy, Schema, Template, Version,
+    Capacity, Error, ErrorKind, Example, Handler, Name, Quality, QualityPreset, ResourceRequirement, Result,
+    Retention, RetryPolicy, Schema, Template, Version,
 };
 
 /// The most lanes one worker serves as its own.
@@ -21,18 +21,19 @@ pub const MAX_LANES: usize = 256;
 pub struct Implementation {
     template: Template,
     handler: Arc<dyn Handler>,
+    brings: BTreeMap<String, u64>,
     faults: Vec<String>,
 }
 
 impl Implementation {
     /// For functions learnt as data, with no Rust types.
     pub fn new(template: Template, handler: impl Handler) -> Self {
-        Self { template, handler: Arc::new(handler), faults: Vec::new() }
+        Self { template, handler: Arc::new(handler), brings: BTreeMap::new(), faults: Vec::new() }
     }
 
     pub(crate) fn from_function(name: &str, template: Result<Template>, handler: Arc<dyn Handler>) -> Self {
         match template {
-            Ok(template) => Self { template, handler, faults: Vec::new() },
+            Ok(template) => Self { template, handler, brings: BTreeMap::new(), faults: Vec::new() },
             Err(error) => {
                 // never served: `check` refuses a registry that has faults
                 let template =
@@ -40,6 +41,7 @@ impl Implementation {
                 Self {
                     template,
                     handler,
+                    brings: BTreeMap::new(),
                     faults: vec![format!("`{}`: {}", name.escape_default(), error.message())],
                 }
             }
@@ -129,6 +131,30 @@ impl Implementation {
     /// The author's own words.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.template.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// A custom count that a worker with this implementation has besides what its machine has: a model whose files
+    /// are there, a device it found.
+    ///
+    /// What a preset requires and no worker brings makes a call at once the error
+    /// [`ImpossibleRequirement`](ErrorKind::ImpossibleRequirement), with the name of what is missing, instead of an attempt that fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use function_runner_core::{Capacity, Function, Registry, ResourceRequirement};
+    ///
+    /// const ECHO: Function<u32, u32> = Function::new("echo");
+    /// let echo = ECHO
+    ///     .implement(|_, n| async move { Ok(n) })
+    ///     .requires(ResourceRequirement::new().custom("model.echo", 1))
+    ///     .brings("model.echo", 64);
+    /// let equipped = Registry::new().add(echo).equip(Capacity::new().cpu_millis(1000));
+    /// assert_eq!(equipped.custom["model.echo"], 64);
+    /// ```
+    pub fn brings(mut self, name: impl Into<String>, count: u64) -> Self {
+        self.brings.insert(name.into(), count);
         self
     }
 
@@ -288,6 +314,22 @@ impl Registry {
     /// All templates, by name and major version.
     pub fn templates(&self) -> impl Iterator<Item = &Template> {
         self.entries.values().map(Implementation::template)
+    }
+
+    /// What a worker of this registry has on a machine that has this: its implementations bring the rest.
+    ///
+    /// A count the machine names itself stands; of two implementations that bring the same the larger does.
+    #[must_use]
+    pub fn equip(&self, mut capacity: Capacity) -> Capacity {
+        let mut brought: BTreeMap<&String, u64> = BTreeMap::new();
+        for (name, &count) in self.implementations().flat_map(|implementation| &implementation.brings) {
+            let most = brought.entry(name).or_default();
+            *most = count.max(*most);
+        }
+        for (name, count) in brought {
+            capacity.custom.entry(name.clone()).or_insert(count);
+        }
+        capacity
     }
 
     /// Whether it serves nothing.

@@ -122,3 +122,18 @@ async fn when_the_last_handle_goes_a_running_body_may_finish_and_nothing_more_is
     assert!(soon(ends.recv()).await.is_none(), "and the worker let go of it");
     Ok(())
 }
+
+#[tokio::test]
+async fn what_an_implementation_brings_is_there_and_what_none_brings_is_told_at_once() -> Result<()> {
+    let needy = || {
+        let needs = ResourceRequirement::new().custom("model.double", 1);
+        DOUBLE.implement(|_, n| async move { Ok(n * 2) }).requires(needs)
+    };
+    let runner = Runner::local(Registry::new().add(needy().brings("model.double", 8)))?;
+    assert_eq!(soon(runner.call(DOUBLE, 4)).await?, 8);
+    let runner = Runner::local(Registry::new().add(needy()))?;
+    let error = soon(runner.call(DOUBLE, 4)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ImpossibleRequirement);
+    assert!(error.message().contains("model.double"), "{error}");
+    Ok(())
+}

@@ -4,6 +4,8 @@
 
 mod bad_images;
 mod bench;
+mod calibrate;
+mod models;
 mod others;
 mod picture;
 mod refusals;

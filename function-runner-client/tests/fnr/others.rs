@@ -11,12 +11,12 @@ fn the_functions_are_listed_and_shown_in_full() {
     let bench = Bench::new();
     let list = bench.run(&["functions"]).ends(0);
     assert!(
-        list.out.contains("image.upscale  1.0.0    draft, standard  Make an image larger\n"),
+        list.out.contains("image.upscale  1.1.0    draft, standard, high, ultra  Make an image larger\n"),
         "{}",
         list.out
     );
     let one = bench.run(&["functions", "image.upscale"]).ends(0).out;
-    for part in ["image.upscale 1.0.0 · ", "\nqualities\n", "\ninput\n", "\noutput\n", "\nexample: "] {
+    for part in ["image.upscale 1.1.0 · ", "\nqualities\n", "\ninput\n", "\noutput\n", "\nexample: "] {
         assert!(one.contains(part), "{one}\nlacks {part}");
     }
     let documents = bench.run(&["functions", "--json"]).ends(0).documents();

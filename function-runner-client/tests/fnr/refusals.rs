@@ -69,10 +69,10 @@ fn unknown_names_say_which_is_near() {
     );
     let ended = refused(&["--quality", "standart"]);
     let text = "error: `image.upscale` has no quality `standart`; did you mean `standard`?\n\
-                help: it has: draft, standard\n";
+                help: it has: draft, standard, high, ultra\n";
     assert_eq!(ended.err, text);
     assert!(
-        refused(&["--quality", "high"]).err.starts_with("error: `image.upscale` has no quality `high`\n")
+        refused(&["--quality", "film"]).err.starts_with("error: `image.upscale` has no quality `film`\n")
     );
     assert!(refused(&["--quality", "No Such"]).err.contains("`No Such`"));
 }

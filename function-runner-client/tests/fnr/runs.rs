@@ -66,7 +66,7 @@ fn the_input_comes_from_the_line_a_file_or_stdin_and_fields_stand_over_it() {
         let arguments = [&RUN[..], &["factor=4", "--input", source, "-o", "a.png"]].concat();
         let ended = bench.run_with(&arguments, whole.as_bytes()).ends(0);
         assert!(
-            ended.err.contains("standard · art lanczos") && ended.err.contains("160 × 120"),
+            ended.err.contains("standard · art animevideo") && ended.err.contains("160 × 120"),
             "{ended:#?}"
         );
     }
@@ -85,7 +85,7 @@ fn json_is_one_document_per_line_and_nothing_else() {
     }
     assert!(!documents.is_empty());
     assert_eq!(last["kind"], "succeeded");
-    assert_eq!((&last["function"], &last["version"]), (&json!("image.upscale"), &json!("1.0.0")));
+    assert_eq!((&last["function"], &last["version"]), (&json!("image.upscale"), &json!("1.1.0")));
     assert_eq!((&last["quality"], &last["file"]), (&json!("standard"), &json!("big.png")));
     assert_eq!((&last["output"]["width"], &last["output"]["height"]), (&json!(80), &json!(60)));
     assert_eq!(last["output"]["image"]["media_type"], "image/png");
@@ -100,12 +100,12 @@ fn json_is_one_document_per_line_and_nothing_else() {
 fn a_version_can_be_asked_for_and_what_was_there_is_replaced() {
     let bench = with_photo();
     bench.write("big.png", "old");
-    let arguments = ["run", "image.upscale@1.0", "image=@photo.png", "-o", "big.png", "--timeout", "10m"];
+    let arguments = ["run", "image.upscale@1.1", "image=@photo.png", "-o", "big.png", "--timeout", "10m"];
     bench.run(&arguments).ends(0);
     assert_eq!(picture::size(&fs::read(bench.path("big.png")).unwrap()), (80, 60));
     let missing = bench.run(&["run", "image.upscale@2", "image=@photo.png", "-o", "big.png"]).ends(2);
     assert!(
-        missing.err.starts_with("error: `image.upscale@2` is not built in; there are: 1.0.0\n"),
+        missing.err.starts_with("error: `image.upscale@2` is not built in; there are: 1.1.0\n"),
         "{missing:#?}"
     );
 }

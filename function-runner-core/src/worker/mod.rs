@@ -174,7 +174,8 @@ impl Worker {
         })?;
         let served = self.registry.implementations().map(Served::new).collect::<Result<Vec<_>>>()?;
         let times = self.queue.capabilities().times;
-        let info = WorkerInfo::new(self.id, self.capacity, self.registry.templates().cloned().collect());
+        let capacity = self.registry.equip(self.capacity);
+        let info = WorkerInfo::new(self.id, capacity, self.registry.templates().cloned().collect());
         let steps = Steps::new(info, times).drain_limit(self.drain_limit).seed(self.seed);
         let desk = Arc::new(Desk::new(self.queue, times, steps, runtime));
         let (closes, closed) = oneshot::channel();
@@ -192,7 +193,8 @@ impl Worker {
         if self.registry.is_empty() {
             faults.push("the registry is empty; add a function to it".to_owned());
         }
-        faults.extend(self.capacity.faults().into_iter().map(|fault| format!("the capacity: {fault}")));
+        let capacity = self.registry.equip(self.capacity.clone());
+        faults.extend(capacity.faults().into_iter().map(|fault| format!("the capacity: {fault}")));
         if faults.is_empty() { Ok(()) } else { Err(Error::new(ErrorKind::InvalidSetup, faults.join("\n"))) }
     }
 }

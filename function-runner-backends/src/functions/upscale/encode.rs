@@ -51,6 +51,22 @@ impl Picture {
     pub(super) fn line(self) -> usize {
         self.width as usize * self.layout.bytes_per_pixel()
     }
+
+    /// Its header as a PNG.
+    pub(super) fn info<'a>(self) -> Info<'a> {
+        let mut info = Info::with_size(self.width, self.height);
+        info.color_type = match self.layout.colours {
+            Colours::Grey => ColorType::Grayscale,
+            Colours::GreyAlpha => ColorType::GrayscaleAlpha,
+            Colours::Rgb => ColorType::Rgb,
+            Colours::Rgba => ColorType::Rgba,
+        };
+        info.bit_depth = match self.layout.depth {
+            Depth::Eight => BitDepth::Eight,
+            Depth::Sixteen => BitDepth::Sixteen,
+        };
+        info
+    }
 }
 
 /// Refuses, before any work, what the format cannot hold.
@@ -116,17 +132,7 @@ fn png(
     mut feed: Feed<'_>,
     sink: &mut impl Write,
 ) -> Result<(), EnlargeError> {
-    let mut info = Info::with_size(picture.width, picture.height);
-    info.color_type = match picture.layout.colours {
-        Colours::Grey => ColorType::Grayscale,
-        Colours::GreyAlpha => ColorType::GrayscaleAlpha,
-        Colours::Rgb => ColorType::Rgb,
-        Colours::Rgba => ColorType::Rgba,
-    };
-    info.bit_depth = match picture.layout.depth {
-        Depth::Eight => BitDepth::Eight,
-        Depth::Sixteen => BitDepth::Sixteen,
-    };
+    let mut info = picture.info();
     info.srgb = colour.chunks.srgb;
     info.source_gamma = colour.chunks.gamma;
     info.source_chromaticities = colour.chunks.chromaticities;

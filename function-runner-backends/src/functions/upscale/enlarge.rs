@@ -2,17 +2,20 @@
 
 use std::{
     io::{Read, Seek, Write},
+    mem,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
 use super::{
-    decode::{Colour, Source},
+    decode::Source,
     encode::{self, OutputFormat, Picture},
     error::EnlargeError,
     feed::{Feed, Progress, pipe},
     filter::{Factor, Filter},
     format::Format,
     pixels::Depth,
+    render::{Job, Renderer, Watch},
     resample::Resampler,
     watched::Stopped,
 };
@@ -100,26 +103,76 @@ pub fn enlarge<R: Read + Seek + Send, W: Write>(
     report: &mut dyn FnMut(u32, u32),
 ) -> Result<Enlarged, EnlargeError> {
     let source = Source::open(source, stopped)?;
-    let job = Job { options: *options, stopped, report, sink: &mut sink };
+    let plan = Plan::new(&source, options.factor, options.output)?;
     match options.filter {
-        Filter::Bilinear => job.run::<R, 2>(source),
-        Filter::Lanczos3 => job.run::<R, 6>(source),
+        Filter::Bilinear => plan.filter::<_, _, 2>(source, options, stopped, report, &mut sink),
+        Filter::Lanczos3 => plan.filter::<_, _, 6>(source, options, stopped, report, &mut sink),
     }
 }
 
-struct Job<'a, W> {
-    options: Options,
-    stopped: Stopped<'a>,
-    report: &'a mut dyn FnMut(u32, u32),
-    sink: &'a mut W,
+/// Enlarges an image by a network: as [`enlarge`], but for what makes the new pixels.
+///
+/// Red, green and blue go through the network as they are stored, whatever the bits; of grey all three are the same,
+/// and the mean of what comes back is taken. Alpha is enlarged by Lanczos. The colour of a fully transparent pixel
+/// counts for nothing: it is given the mean of the visible ones up to three pixels away, else black.
+///
+/// # Memory
+///
+/// All of it stays below [`Job::memory`], the weights apart and as long as decoding alone does.
+pub(super) fn render<R: Read + Seek, W: Write + Send>(
+    source: R,
+    mut sink: W,
+    job: Job<'_>,
+    output: OutputFormat,
+    mut watch: Watch<'_, '_>,
+) -> Result<Enlarged, EnlargeError> {
+    let over = AtomicBool::new(false);
+    let asked = watch.stopped;
+    let stopped = || over.load(Ordering::Relaxed) || asked();
+    let mut source = Source::open(source, &stopped)?;
+    let plan = Plan::new(&source, job.factor, output)?;
+    let colour = mem::take(&mut source.colour);
+    let watch = Watch { stopped: &stopped, told: &mut *watch.told, shelf: watch.shelf.as_deref_mut() };
+    let mut renderer = Renderer::new(source, job, plan.picture.layout, watch)?;
+    let mut make = |band: &mut Vec<u8>| renderer.next_band(band);
+    // how far it is the renderer tells
+    let (line, rows) = (plan.picture.line(), plan.picture.height);
+    let mut silent = |_, _| {};
+    if job.threads < 2 {
+        let rows = Progress { stopped: asked, report: &mut silent, line, rows, done: 0 };
+        encode::encode(output, plan.picture, &colour, Feed::made(&mut make, rows), &mut sink)?;
+        return Ok(plan.enlarged);
+    }
+    thread::scope(|scope| {
+        // a band is large: one is made while the other is written, and none waits
+        let (filler, pipe) = pipe(0);
+        let encoder = scope.spawn(|| {
+            let rows = Progress { stopped: asked, report: &mut silent, line, rows, done: 0 };
+            let feed = Feed::piped(pipe, rows);
+            let written = encode::encode(output, plan.picture, &colour, feed, &mut sink);
+            over.store(true, Ordering::Relaxed);
+            written
+        });
+        // here, and not on a thread of its own, because the store may want the runtime that this one belongs to
+        filler.run(make);
+        encoder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    Ok(plan.enlarged)
 }
 
-impl<W: Write> Job<'_, W> {
-    fn run<R: Read + Seek + Send, const T: usize>(
-        self,
-        mut source: Source<'_, R>,
-    ) -> Result<Enlarged, EnlargeError> {
-        let Options { factor, filter, output, threads } = self.options;
+/// What comes out.
+#[derive(Clone, Copy)]
+struct Plan {
+    enlarged: Enlarged,
+    picture: Picture,
+}
+
+impl Plan {
+    fn new<R: Read + Seek>(
+        source: &Source<'_, R>,
+        factor: Factor,
+        output: OutputFormat,
+    ) -> Result<Self, EnlargeError> {
         let times = factor.times();
         let enlarged = Enlarged {
             width: source.width * times,
@@ -131,35 +184,36 @@ impl<W: Write> Job<'_, W> {
         };
         encode::check(output, enlarged.width, enlarged.height)?;
         let layout = if output == OutputFormat::Jpeg { source.layout.opaque() } else { source.layout };
-        let picture = Picture { width: enlarged.width, height: enlarged.height, layout };
-        let colour = std::mem::take(&mut source.colour);
-        let resampler = Resampler::<R, T>::new(source, filter, factor, layout, threads.saturating_sub(1));
-        self.stream(picture, &colour, resampler)?;
-        Ok(enlarged)
+        Ok(Self { enlarged, picture: Picture { width: enlarged.width, height: enlarged.height, layout } })
     }
 
-    fn stream<R: Read + Seek + Send, const T: usize>(
+    fn filter<R: Read + Seek + Send, W: Write, const T: usize>(
         self,
-        picture: Picture,
-        colour: &Colour,
-        mut resampler: Resampler<'_, R, T>,
-    ) -> Result<(), EnlargeError> {
-        let Options { output, threads, .. } = self.options;
-        let progress = Progress {
-            stopped: self.stopped,
-            report: self.report,
-            line: picture.line(),
-            rows: picture.height,
-            done: 0,
-        };
+        mut source: Source<'_, R>,
+        options: &Options,
+        stopped: Stopped<'_>,
+        report: &mut dyn FnMut(u32, u32),
+        sink: &mut W,
+    ) -> Result<Enlarged, EnlargeError> {
+        let Options { factor, filter, output, threads } = *options;
+        let colour = mem::take(&mut source.colour);
+        let (line, rows) = (self.picture.line(), self.picture.height);
+        let others = threads.saturating_sub(1);
+        let mut resampler = Resampler::<R, T>::new(source, filter, factor, self.picture.layout, others);
+        let mut make = |batch: &mut Vec<u8>| resampler.next_batch(batch);
+        let rows = Progress { stopped, report, line, rows, done: 0 };
         if threads < 2 {
-            let mut make = |batch: &mut Vec<u8>| resampler.next_batch(batch);
-            return encode::encode(output, picture, colour, Feed::made(&mut make, progress), self.sink);
+            encode::encode(output, self.picture, &colour, Feed::made(&mut make, rows), sink)?;
+            return Ok(self.enlarged);
         }
         thread::scope(|scope| {
-            let (filler, pipe) = pipe();
-            scope.spawn(move || filler.run(|batch| resampler.next_batch(batch)));
-            encode::encode(output, picture, colour, Feed::piped(pipe, progress), self.sink)
-        })
+            let (filler, pipe) = pipe(WAITING);
+            scope.spawn(move || filler.run(make));
+            encode::encode(output, self.picture, &colour, Feed::piped(pipe, rows), sink)
+        })?;
+        Ok(self.enlarged)
     }
 }
+
+/// Batches of about 1 MiB that may wait for the encoder.
+const WAITING: usize = 2;

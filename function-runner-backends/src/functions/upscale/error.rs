@@ -80,6 +80,18 @@ pub enum EnlargeError {
         /// What was asked of the machine.
         mib: u64,
     },
+    /// A network cannot be run in so little memory, however small the tiles.
+    #[error("the network does not fit into {mib} MiB beside this image, however small its tiles")]
+    Tiles {
+        /// What it may take.
+        mib: u64,
+    },
+    /// What an earlier attempt had finished could not be fetched just now.
+    #[error("what an earlier attempt had finished cannot be fetched: {why}")]
+    Kept {
+        /// What the store said.
+        why: String,
+    },
     /// The source could not be read.
     #[error("the image cannot be read")]
     Read(#[source] io::Error),
@@ -103,22 +115,31 @@ impl EnlargeError {
             Self::TooLarge { .. } => Some("crop it or scale it down first, or cut it into parts"),
             Self::OutputTooLarge { .. } => Some("leave `format` out or ask for png, or choose the factor 2"),
             Self::Memory { .. } => Some("run it where more memory is free"),
+            Self::Tiles { .. } => Some("choose the standard quality, or a smaller image"),
             Self::Write(error) if is_full(error) => Some("free some disk space"),
-            Self::Read(_) | Self::Write(_) | Self::Stopped => None,
+            Self::Kept { .. } | Self::Read(_) | Self::Write(_) | Self::Stopped => None,
         }
     }
 
     /// Whether the file itself is at fault, so that another try is no use.
     #[must_use]
     pub fn is_of_the_input(&self) -> bool {
-        !matches!(self, Self::Memory { .. } | Self::Read(_) | Self::Write(_) | Self::Stopped)
+        !matches!(
+            self,
+            Self::Memory { .. }
+                | Self::Tiles { .. }
+                | Self::Kept { .. }
+                | Self::Read(_)
+                | Self::Write(_)
+                | Self::Stopped
+        )
     }
 
     /// Whether the machine ran out of memory or disk space.
     #[must_use]
     pub fn is_of_resources(&self) -> bool {
         match self {
-            Self::Memory { .. } => true,
+            Self::Memory { .. } | Self::Tiles { .. } => true,
             Self::Read(error) | Self::Write(error) => is_full(error),
             _ => false,
         }

@@ -7,8 +7,8 @@ use std::{
 
 use super::{error::EnlargeError, watched::Stopped};
 
-/// Batches that may wait in the pipe; with the one being made and the one being written that is four.
-const PIPE: usize = 2;
+/// The encoder gets about so many bytes at a time, so that it hears of a stop in the midst of a large batch.
+const PIECE: usize = 1 << 20;
 
 /// Fills its argument with the next rows; leaves it empty at the end.
 type Make<'a> = dyn FnMut(&mut Vec<u8>) -> Result<(), EnlargeError> + 'a;
@@ -18,7 +18,9 @@ pub(super) struct Feed<'a> {
     supply: Supply<'a>,
     progress: Progress<'a>,
     batch: Vec<u8>,
+    /// How much of the batch the encoder has taken, and how much of it there is to take.
     used: usize,
+    open: usize,
 }
 
 enum Supply<'a> {
@@ -47,8 +49,9 @@ pub(super) struct Filler {
     empty: Receiver<Vec<u8>>,
 }
 
-pub(super) fn pipe() -> (Filler, Pipe) {
-    let (full, filled) = sync_channel(PIPE);
+/// A pipe in which so many batches may wait; with the one being made and the one being written there are two more.
+pub(super) fn pipe(depth: usize) -> (Filler, Pipe) {
+    let (full, filled) = sync_channel(depth);
     let (emptied, empty) = channel();
     (Filler { full, empty }, Pipe { full: filled, empty: emptied })
 }
@@ -69,43 +72,58 @@ impl Filler {
 
 impl<'a> Feed<'a> {
     pub(super) fn made(make: &'a mut Make<'a>, progress: Progress<'a>) -> Self {
-        Self { supply: Supply::Made(make), progress, batch: Vec::new(), used: 0 }
+        Self { supply: Supply::Made(make), progress, batch: Vec::new(), used: 0, open: 0 }
     }
 
     pub(super) fn piped(pipe: Pipe, progress: Progress<'a>) -> Self {
-        Self { supply: Supply::Piped(pipe), progress, batch: Vec::new(), used: 0 }
+        Self { supply: Supply::Piped(pipe), progress, batch: Vec::new(), used: 0, open: 0 }
     }
 
     /// The next rows, several at a time.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, EnlargeError> {
-        self.used = 0;
-        match &mut self.supply {
-            Supply::Made(make) => make(&mut self.batch)?,
-            Supply::Piped(pipe) => pipe.next(&mut self.batch)?,
-        }
-        if self.batch.is_empty() {
+        if !self.advance()? {
             return Ok(None);
         }
-        self.progress.add(self.batch.len())?;
-        Ok(Some(&self.batch))
+        let from = mem::replace(&mut self.used, self.open);
+        Ok(Some(&self.batch[from..self.open]))
     }
 
     /// The next row; past the last one it leaves the row as it was.
     pub(super) fn read_row(&mut self, row: &mut [u8]) -> Result<(), EnlargeError> {
-        if self.used == self.batch.len() && self.next()?.is_none() {
+        if self.used == self.open && !self.advance()? {
             return Ok(());
         }
         row.copy_from_slice(&self.batch[self.used..][..row.len()]);
         self.used += row.len();
         Ok(())
     }
+
+    /// Opens the next piece, of the next batch where this one is used up; `false` at the end.
+    fn advance(&mut self) -> Result<bool, EnlargeError> {
+        if self.open == self.batch.len() {
+            (self.used, self.open) = (0, 0);
+            match &mut self.supply {
+                Supply::Made(make) => make(&mut self.batch)?,
+                Supply::Piped(pipe) => pipe.next(&mut self.batch)?,
+            }
+        }
+        let line = self.progress.line;
+        let piece = (PIECE / line).max(1) * line;
+        let opened = piece.min(self.batch.len() - self.open);
+        self.open += opened;
+        if opened > 0 {
+            self.progress.add(opened)?;
+        }
+        Ok(opened > 0)
+    }
 }
 
 impl Pipe {
     fn next(&mut self, batch: &mut Vec<u8>) -> Result<(), EnlargeError> {
+        // First, so that the filler finds it when it goes on.
+        let _ = self.empty.send(mem::take(batch));
         // A filler that is gone without a word has panicked, and its thread's scope says so.
-        let filled = self.full.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
-        let _ = self.empty.send(mem::replace(batch, filled));
+        *batch = self.full.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use function_runner_core::{
-    Artifact, ByteStream, Context, Error, ErrorKind, Failure, FailureClass, Progress, Stage,
+    Artifact, ByteStream, Context, Digest, Error, ErrorKind, Failure, FailureClass, Progress, Stage,
 };
 use futures::{
     StreamExt,
@@ -21,22 +21,31 @@ use futures::{
 /// Bytes of a file on their way at a time.
 const PIECE: usize = 256 * 1024;
 
-/// Copies an artifact into a new file, and opens that.
+/// Copies the image into a new file, and opens that.
 pub(super) fn fetch(ctx: &Context, artifact: &Artifact, path: &Path) -> Result<File, Failure> {
+    copy(ctx, &artifact.sha256, path, &mut |received| {
+        let message = format!("fetching the image, {} KiB", received / 1024);
+        ctx.update(Progress::at(Stage::Preparing, message));
+    })
+}
+
+/// Copies an artifact into a new file, and opens that; `told` hears how many bytes have come.
+pub(super) fn copy(
+    ctx: &Context,
+    content: &Digest,
+    path: &Path,
+    told: &mut dyn FnMut(u64),
+) -> Result<File, Failure> {
     let mut file = File::create(path).map_err(unwritten)?;
     block_on(async {
-        let artifacts = ctx.artifacts()?;
         let mut content =
-            unless_cancelled(ctx, artifacts.get(&artifact.sha256, None)).await?.map_err(unread)?;
+            unless_cancelled(ctx, ctx.artifacts()?.get(content, None)).await?.map_err(unread)?;
         let mut received = 0;
         while let Some(piece) = unless_cancelled(ctx, content.next()).await? {
             let piece = piece.map_err(unread)?;
             file.write_all(&piece).map_err(unwritten)?;
             received += piece.len() as u64;
-            ctx.update(Progress::at(
-                Stage::Preparing,
-                format!("fetching the image, {} KiB", received / 1024),
-            ));
+            told(received);
         }
         Ok::<_, Failure>(())
     })?;

@@ -92,6 +92,13 @@ impl Turned {
         Self { pixels, stored, bytes_per_pixel, orientation, next: 0, band: Vec::new() }
     }
 
+    /// Bytes that it holds.
+    pub(super) fn bytes(&self) -> u64 {
+        let (width, height) = self.stored;
+        let band = if self.orientation.transposed { BAND.min(width) * height } else { 0 };
+        ((width * height + band) * self.bytes_per_pixel) as u64
+    }
+
     /// The next row; past the last one the last again.
     pub(super) fn read_row(&mut self, row: &mut [u8]) {
         let at = self.next;

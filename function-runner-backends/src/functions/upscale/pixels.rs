@@ -44,11 +44,15 @@ impl Layout {
     }
 
     /// The value of a full sample.
-    fn full(self) -> f32 {
+    pub(super) fn full(self) -> f32 {
         match self.depth {
             Depth::Eight => 255.0,
             Depth::Sixteen => 65_535.0,
         }
+    }
+
+    pub(super) fn has_alpha(self) -> bool {
+        matches!(self.colours, Colours::GreyAlpha | Colours::Rgba)
     }
 
     /// What a JPEG can hold of it: eight bits, no alpha.

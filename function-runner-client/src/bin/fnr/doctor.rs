@@ -1,15 +1,17 @@
 //! `fnr doctor`: what this machine has and lacks for running functions.
 
-use std::{env, io, io::Write as _, path::Path};
+use std::{collections::BTreeMap, env, io, io::Write as _, path::Path};
 
 use function_runner_client::capacity;
-use function_runner_core::{Amounts, Capacity, Pool, Quality, Registry, ResourceRequirement, Result};
+use function_runner_core::{
+    Amounts, Capacity, Pool, Quality, Registry, ResourceRequirement, Result, Template,
+};
 use serde_json::{Value, json};
 
 use crate::{
     exit::Exit,
     layout::{mib, table},
-    out,
+    models, out,
 };
 
 /// What is written to learn whether the artifact store can be.
@@ -64,7 +66,7 @@ impl Check {
 /// `io` where stdout cannot be written.
 pub(crate) fn examine(registry: &Registry, json: bool) -> Result<Exit> {
     registry.check()?;
-    let (machine, folder) = (capacity::measure(), env::temp_dir());
+    let (machine, folder) = (registry.equip(capacity::measure()), env::temp_dir());
     let mut checks = of_machine(&machine, registry, &folder);
     checks.push(of_store(&folder, machine.disk_mib));
     if json {
@@ -94,7 +96,7 @@ fn of_machine(machine: &Capacity, registry: &Registry, folder: &Path) -> Vec<Che
         ),
         of_disk(machine.disk_mib, folder),
         of_gpus(&machine.gpus),
-        Check::new("models", true, "nothing that is built in needs any".to_owned(), ""),
+        of_models(machine, registry),
         of_functions(machine, registry),
     ]
 }
@@ -114,18 +116,59 @@ fn of_gpus(gpus: &[u64]) -> Check {
     Check::new("GPUs", !gpus.is_empty(), found, remedy).not_needed()
 }
 
+/// Which models are there and right, and which functions lack some at which qualities.
+fn of_models(machine: &Capacity, registry: &Registry) -> Check {
+    // a machine that has nothing lacks all that is named
+    let (named, lacking) = (lacks(&Capacity::new(), registry), lacks(machine, registry));
+    let there = named.iter().filter(|(model, _)| !lacking.contains_key(*model));
+    let wrong = there.filter_map(|(model, lanes)| Some((model, lanes, models::fault(model)?)));
+    let missing = lacking.iter().map(|(model, lanes)| (model, lanes, format!("{model} is missing")));
+    let (models, faults): (Vec<_>, Vec<_>) = missing
+        .chain(wrong)
+        .map(|(model, lanes, fault)| (model.clone(), format!("{fault} (for {})", lanes.join(", "))))
+        .unzip();
+    let found = match (named.is_empty(), faults.is_empty()) {
+        (true, _) => "nothing that is built in needs any".to_owned(),
+        (_, true) => {
+            format!("all that are needed are there: {}", named.keys().cloned().collect::<Vec<_>>().join(", "))
+        }
+        _ => faults.join("; "),
+    };
+    let remedy = format!("{} installs what is missing", models::commands(&models));
+    Check::new("models", models.is_empty(), found, remedy)
+}
+
+/// The models that a machine which has this lacks, and for which functions at which qualities.
+fn lacks(machine: &Capacity, registry: &Registry) -> BTreeMap<String, Vec<String>> {
+    let mut lacks: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for template in registry.templates() {
+        for quality in qualities(template) {
+            for model in models::lacking(template.requires_at(quality), machine) {
+                lacks.entry(model).or_default().push(format!("{} {quality}", template.function));
+            }
+        }
+    }
+    lacks
+}
+
+/// The qualities it has; `standard` where it takes any.
+fn qualities(template: &Template) -> Vec<&Quality> {
+    const STANDARD: &Quality = &Quality::Standard;
+    let mut qualities = template.qualities();
+    if qualities.is_empty() {
+        qualities.push(STANDARD);
+    }
+    qualities
+}
+
 /// Which built-in functions fit this machine, at which qualities.
 fn of_functions(machine: &Capacity, registry: &Registry) -> Check {
     let pool = Pool::new(machine.clone());
     let (mut can, mut cannot) = (Vec::new(), Vec::new());
     for template in registry.templates() {
-        let standard = [&Quality::Standard];
-        let mut qualities = template.qualities();
-        if qualities.is_empty() {
-            qualities.extend(standard);
-        }
-        let (fit, large): (Vec<_>, Vec<_>) =
-            qualities.into_iter().partition(|quality| pool.fits_ever(template.requires_at(quality)));
+        let (fit, large): (Vec<_>, Vec<_>) = qualities(template)
+            .into_iter()
+            .partition(|quality| pool.fits_ever(template.requires_at(quality)));
         let named = |qualities: &[&Quality]| {
             let names: Vec<_> = qualities.iter().map(|quality| quality.as_str()).collect();
             format!("{} ({})", template.function, names.join(", "))
@@ -174,11 +217,12 @@ fn of_store(folder: &Path, free_mib: u64) -> Check {
 #[cfg(test)]
 mod tests {
     use function_runner_backends::functions::registry;
+    use function_runner_core::{Function, QualityPreset};
 
     use super::*;
 
     fn states(machine: &Capacity) -> Vec<(&'static str, bool)> {
-        of_machine(machine, &registry(), Path::new("/tmp"))
+        of_machine(&registry().equip(machine.clone()), &registry(), Path::new("/tmp"))
             .iter()
             .map(|check| (check.name, check.ok))
             .collect()
@@ -198,12 +242,36 @@ mod tests {
         assert_eq!(states(&machine), expected);
         expected[3].1 = true;
         assert_eq!(states(&machine.clone().gpu(8000)), expected);
-        let small = machine.memory_mib(500).disk_mib(10);
+        let small = registry().equip(machine.memory_mib(500).disk_mib(10));
         let checks = of_machine(&small, &registry(), Path::new("/tmp"));
         let lacking: Vec<_> =
             checks.iter().filter(|check| check.needed && !check.ok).map(|check| check.name).collect();
         assert_eq!(lacking, ["memory", "functions"]);
         assert!(checks.iter().all(|check| check.ok != check.remedy.is_some()));
+    }
+
+    #[test]
+    fn a_model_that_is_missing_is_told_with_the_functions_that_need_it() {
+        const PAINT: Function<u32, u32> = Function::new("paint");
+        let preset = |model| {
+            QualityPreset::new().requires(ResourceRequirement::new().custom(format!("model.{model}"), 1))
+        };
+        let paint = PAINT
+            .implement(|_, n| async move { Ok(n) })
+            .preset(Quality::High, preset("a"))
+            .preset(Quality::Ultra, preset("a"))
+            .preset(Quality::Draft, preset("b"));
+        let registry = Registry::new().add(paint.clone().brings("model.b", 1));
+        let check = of_models(&registry.equip(Capacity::new()), &registry);
+        assert_eq!((check.ok, check.needed), (false, true));
+        assert_eq!(check.found, "a is missing (for paint high, paint ultra)");
+        let remedy = "`fnr models install a --from PATH-OR-URL` installs what is missing";
+        assert_eq!(check.remedy.as_deref(), Some(remedy));
+        let registry = Registry::new().add(paint.brings("model.a", 1).brings("model.b", 1));
+        let check = of_models(&registry.equip(Capacity::new()), &registry);
+        assert_eq!((check.ok, check.found.as_str()), (true, "all that are needed are there: a, b"));
+        let none = Registry::new().add(PAINT.implement(|_, n| async move { Ok(n) }));
+        assert_eq!(of_models(&Capacity::new(), &none).found, "nothing that is built in needs any");
     }
 
     #[test]

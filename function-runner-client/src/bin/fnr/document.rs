@@ -8,6 +8,9 @@
 //! | `cancelled` | the last line | `task` (null where there was none yet), …, `reason`: `asked` or `timeout` |
 //! | `error` | the last line | `error`: `code`, `message`, `remedy`, `errors`, `causes`, `task` |
 //! | `check` | a line of `fnr doctor` | `name`, `state`, `needed`, `found`, `remedy` |
+//! | `model` | a line of `fnr models` | its manifest (its kind as `does`), `state`, `path`, `fault`, `remedy` |
+//! | `speed`, `calibrated` | lines of `fnr calibrate`, the last one | `model`, `threads`, `seconds_per_megapixel`; `path` |
+//! | `installed` | the last line of `fnr models install` | `name`, `path`, `changed`; `cancelled` has `model` |
 
 use std::path::Path;
 

@@ -175,8 +175,9 @@ mod tests {
         let registry = registry();
         let text = in_full(known::find(&registry, "image.upscale").unwrap());
         for part in [
-            "image.upscale 1.0.0 · Make an image larger",
-            "\n  draft     art lanczos, photo bilinear  needs 2 cores",
+            "image.upscale 1.1.0 · Make an image larger",
+            "\n  draft     art lanczos, photo bilinear  ",
+            "  needs 2 cores, 800 MiB of memory, or else 1",
             "\n  image   file                 required       A PNG, JPEG or WebP",
             "\n  factor  integer  2, 4        default 2      How many times",
             "\n  style   text     photo, art  default photo  What kind",

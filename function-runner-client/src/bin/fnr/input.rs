@@ -28,6 +28,11 @@ impl Given {
         self.value.get(field)
     }
 
+    /// The file that this field gets, if it gets one.
+    pub(crate) fn file(&self, field: &str) -> Option<&Path> {
+        self.files.iter().find(|(name, _)| name == field).map(|(_, path)| path.as_path())
+    }
+
     /// Gives a field that was not given.
     pub(crate) fn set(&mut self, field: &str, value: Value) {
         if let Value::Object(fields) = &mut self.value {

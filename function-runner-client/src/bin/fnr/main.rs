@@ -9,6 +9,8 @@
 //! | `follow.rs`, `stop.rs` | a task until its end; Ctrl-C and the time limit |
 //! | `functions.rs`, `known.rs`, `shape.rs` | functions for people, by their names, what their schemas say |
 //! | `doctor.rs` | what this machine has and lacks |
+//! | `calibrate.rs` | how long models take on this machine |
+//! | `models.rs`, `fetch.rs` | models: what there is, and installing; a file from a path or a URL |
 //! | `document.rs`, `exit.rs`, `layout.rs`, `out.rs` | JSON lines, exit codes, text in columns, writing it |
 
 use std::process::ExitCode;
@@ -18,15 +20,18 @@ use function_runner_backends::functions::registry;
 use function_runner_core::Result;
 
 mod bar;
+mod calibrate;
 mod doctor;
 mod document;
 mod exit;
+mod fetch;
 mod follow;
 mod functions;
 mod headline;
 mod input;
 mod known;
 mod layout;
+mod models;
 mod out;
 mod run;
 mod shape;
@@ -50,6 +55,8 @@ struct Args {
 enum Command {
     Run(run::Args),
     Functions(functions::Args),
+    Models(models::Args),
+    Calibrate(calibrate::Args),
     /// Show what this machine has and lacks for running functions.
     ///
     /// Each line says `ok` or `lack`, and what can be done about it. It exits with 1 if something is lacking that a
@@ -71,6 +78,8 @@ fn dispatch(args: Args) -> Result<Exit> {
     match args.command {
         Command::Run(run) => run::run(registry(), run, args.json),
         Command::Functions(functions) => functions::show(&registry(), &functions, args.json),
+        Command::Models(models) => models::models(&models, args.json),
+        Command::Calibrate(calibrate) => calibrate::calibrate(&calibrate, args.json),
         Command::Doctor => doctor::examine(&registry(), args.json),
     }
 }

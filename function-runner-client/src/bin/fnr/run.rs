@@ -6,8 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use function_runner_client::{Handle, Runner};
-use function_runner_core::{Error, ErrorKind, Progress, Quality, Registry, Result, Stage, TaskId, Template};
+use function_runner_client::{Handle, Runner, capacity};
+use function_runner_core::{
+    Capacity, Error, ErrorKind, Progress, Quality, Registry, Result, Stage, TaskId, Template,
+};
 use serde_json::Value;
 
 use crate::{
@@ -19,7 +21,7 @@ use crate::{
     input::{self, Given},
     known,
     layout::{mib, time},
-    out,
+    models, out,
     stop::{Stop, Why},
     target::Target,
 };
@@ -80,8 +82,10 @@ pub(crate) fn run(registry: Registry, args: Args, json: bool) -> Result<Exit> {
 async fn call(registry: Registry, args: &Args, json: bool, begin: Instant, stop: Stop) -> Result<Exit> {
     let template = known::find(&registry, &args.function)?.clone();
     let quality: Quality = args.quality.parse()?;
+    models::demand(&registry, &template, &quality)?;
     let target = Target::plan(&template, args.output.as_deref())?;
-    let job = Job { args, template, quality, target, json, begin, stop };
+    let machine = registry.equip(capacity::measure());
+    let job = Job { args, machine, template, quality, target, json, begin, stop };
     let given = match job.stop.unless(job.read()).await {
         Ok(given) => given?,
         Err(why) => return job.stopped(None, why),
@@ -96,6 +100,8 @@ async fn call(registry: Registry, args: &Args, json: bool, begin: Instant, stop:
 /// One call.
 struct Job<'a> {
     args: &'a Args,
+    /// What this process has for it.
+    machine: Capacity,
     template: Template,
     quality: Quality,
     target: Target,
@@ -142,6 +148,7 @@ impl Job<'_> {
     }
 
     async fn submit(&self, runner: &Runner, given: Given) -> Result<Handle<Value>> {
+        let image = given.file("image").map(Path::to_owned);
         let input = given.upload(runner).await?;
         let mut call = runner.call_by_name(&self.args.function, input.clone()).quality(self.quality.clone());
         if let Some(priority) = self.args.priority {
@@ -156,7 +163,8 @@ impl Job<'_> {
         }
         let handle = call.submit().await?;
         if !self.json {
-            out::aside(&headline(&self.template, &self.quality, &input));
+            let image = image.as_deref();
+            out::aside(&headline(&self.template, &self.quality, &input, self.machine.clone(), image));
         }
         Ok(handle)
     }

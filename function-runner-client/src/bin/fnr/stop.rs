@@ -62,6 +62,11 @@ impl Stop {
         Ok(Self(heard))
     }
 
+    /// Whether the call is to stop.
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
     /// Waits until the call is to stop.
     pub(crate) async fn told(&self) -> Why {
         let mut heard = self.0.clone();

@@ -61,6 +61,16 @@ pub(super) fn open<'a, R: Read + Seek>(
     Ok(Source { format: Format::Jpeg, width: size.0, height: size.1, layout, colour, rows })
 }
 
+/// The size as the frame header says it.
+pub(super) fn header_size<R: Read + Seek>(
+    source: &mut Watched<'_, R>,
+    notes: &Notes,
+) -> Result<(u32, u32), EnlargeError> {
+    let frame = Frame::find(source).map_err(|error| fault(notes, malformed(error.to_string())))?;
+    let frame = frame.ok_or_else(|| malformed("it has no frame header"))?;
+    Ok((frame.width, frame.height))
+}
+
 fn size<R: Read + Seek>(decoder: &JpegDecoder<Watched<'_, R>>) -> (u32, u32) {
     decoder.info().map_or((0, 0), |info| (u32::from(info.width), u32::from(info.height)))
 }

@@ -61,6 +61,14 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         }
     }
 
+    /// Bytes that the decoded image takes, where it is held.
+    pub(super) fn held(&self) -> u64 {
+        match &self.rows {
+            Rows::Streamed(_) => 0,
+            Rows::Held(turned) => turned.bytes(),
+        }
+    }
+
     /// The next row of `width` pixels.
     pub(super) fn read_row(&mut self, row: &mut [u8]) -> Result<(), EnlargeError> {
         match &mut self.rows {
@@ -71,6 +79,22 @@ impl<'a, R: Read + Seek> Source<'a, R> {
             }
         }
     }
+}
+
+/// The size of what is stored, as the header says it; nothing is decoded.
+pub(super) fn size(mut source: impl Read + Seek) -> Result<(u32, u32), EnlargeError> {
+    source.seek(SeekFrom::Start(0)).map_err(EnlargeError::Read)?;
+    let format = sniff(&mut source)?;
+    source.seek(SeekFrom::Start(0)).map_err(EnlargeError::Read)?;
+    let (mut source, notes) = Watched::new(source, &|| false);
+    notes.allow(HEADER_LIMIT);
+    let size = match format {
+        Format::Png => png::header_size(&mut source, &notes)?,
+        Format::Jpeg => jpeg::header_size(&mut source, &notes)?,
+        Format::Webp => webp::header_size(source, &notes)?,
+    };
+    check_size(format, size.0, size.1)?;
+    Ok(size)
 }
 
 /// Refuses what has no pixels or too many.

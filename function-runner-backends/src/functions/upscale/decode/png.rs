@@ -81,7 +81,7 @@ impl<R: Read + Seek> Stream<'_, R> {
 }
 
 /// The size as the first chunk states it. Asked for before the decoder, which refuses some sizes in words of its own.
-fn header_size<R: Read + Seek>(
+pub(super) fn header_size<R: Read + Seek>(
     source: &mut Watched<'_, R>,
     notes: &Notes,
 ) -> Result<(u32, u32), EnlargeError> {

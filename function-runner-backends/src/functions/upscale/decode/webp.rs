@@ -39,6 +39,16 @@ pub(super) fn open<'a, R: Read + Seek>(
     Ok(Source { format: Format::Webp, width: size.0, height: size.1, layout, colour, rows })
 }
 
+/// The size of the image or of the animation.
+pub(super) fn header_size<R: Read + Seek>(
+    mut source: Watched<'_, R>,
+    notes: &Notes,
+) -> Result<(u32, u32), EnlargeError> {
+    check_frames(&mut source, notes)?;
+    source.seek(SeekFrom::Start(0)).map_err(|error| told(notes, &error))?;
+    Ok(WebPDecoder::new(source).map_err(|error| fault(notes, error))?.dimensions())
+}
+
 /// A file of chunks has no more than this before its image; else it is a trick.
 const CHUNK_LIMIT: usize = 1_000;
 

@@ -1,9 +1,11 @@
 //! Tests of `image.upscale`; `data/` holds small files of kinds that our own encoders do not write, drawn by
 //! [`formula`] with Pillow and pypng.
 
+mod attempts;
 mod bad_input;
 mod flow;
 mod function;
+mod network;
 mod reference;
 mod sources;
 

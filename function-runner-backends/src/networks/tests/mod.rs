@@ -1,0 +1,6 @@
+//! Tests of the whole.
+
+mod file;
+mod memory;
+mod session;
+mod tiling;

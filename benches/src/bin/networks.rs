@@ -1,14 +1,13 @@
 //! Networks on this processor: seconds per tile and per megapixel of source, the rate, and the memory they take.
 //!
-//! `networks [--model FILE | --shape thick|medium|video] [--width N] [--height N] [--threads N] [--rounds N] [--isa NAME]`
+//! `networks --model FILE [--width N] [--height N] [--threads N] [--rounds N] [--isa NAME]`
 
 use std::{error::Error, path::PathBuf, time::Instant};
 
-use function_runner_backends::networks::{Activation, Isa, Network, Plan, samples};
+use function_runner_backends::networks::{Isa, Network};
 
 struct Options {
-    model: Option<PathBuf>,
-    shape: String,
+    model: PathBuf,
     width: u32,
     height: u32,
     threads: usize,
@@ -19,8 +18,7 @@ struct Options {
 impl Options {
     fn parse() -> Result<Self, Box<dyn Error>> {
         let mut options = Self {
-            model: None,
-            shape: "thick".to_owned(),
+            model: PathBuf::new(),
             width: 128,
             height: 128,
             threads: std::thread::available_parallelism()?.get(),
@@ -31,8 +29,7 @@ impl Options {
         while let Some(option) = words.next() {
             let value = words.next().ok_or_else(|| format!("{option} needs a value"))?;
             match option.as_str() {
-                "--model" => options.model = Some(value.into()),
-                "--shape" => options.shape = value,
+                "--model" => options.model = value.into(),
                 "--width" => options.width = value.parse()?,
                 "--height" => options.height = value.parse()?,
                 "--threads" => options.threads = value.parse()?,
@@ -41,15 +38,18 @@ impl Options {
                 _ => return Err(format!("there is no option {option}").into()),
             }
         }
+        if options.model.as_os_str().is_empty() {
+            return Err("say which: --model examples/models/esrgan-thick-x4.safetensors".into());
+        }
         Ok(options)
     }
 
     fn network(&self) -> Result<Network, Box<dyn Error>> {
-        let plan = match &self.model {
-            Some(file) => Network::open(file)?.plan().clone(),
-            None => shape(&self.shape)?,
-        };
-        Ok(Network::with_isa(plan, self.isa))
+        let network = Network::open(&self.model)?;
+        if network.isa() == self.isa {
+            return Ok(network);
+        }
+        Ok(Network::with_isa(network.plan().clone(), self.isa))
     }
 }
 
@@ -57,24 +57,6 @@ fn isa(name: &str) -> Result<Isa, String> {
     let all: Vec<_> = Isa::all_here().collect();
     let found = all.iter().find(|isa| format!("{isa:?}").eq_ignore_ascii_case(name));
     found.copied().ok_or_else(|| format!("no {name:?} here, only {all:?}"))
-}
-
-/// Random weights in the shape of a published network.
-fn shape(name: &str) -> Result<Plan, String> {
-    match name {
-        "thick" => Ok(samples::dense(10, 64, 32, 4, 1)),
-        "video" => Ok(samples::chain(16, 64, 4, 1)),
-        "medium" => {
-            let mut sample = samples::Sample::new(2, 1);
-            let mut before = sample.input();
-            for _ in 0..8 {
-                before = sample.conv(5, &[before], 48, Activation::Relu);
-            }
-            sample.conv(1, &[before], 12, Activation::None);
-            Ok(sample.finish())
-        }
-        _ => Err(format!("there is no shape {name:?}; allowed are thick, medium and video")),
-    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

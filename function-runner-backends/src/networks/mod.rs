@@ -29,8 +29,6 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-#[doc(hidden)]
-pub use cpu::samples;
 pub use cpu::{Isa, Network, Session, Stopped};
 pub use error::NetworkError;
 pub use plan::{Activation, Conv, Plan, Plus, Tensor, TensorId};

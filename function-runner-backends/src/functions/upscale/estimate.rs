@@ -8,7 +8,7 @@ use std::{
 use super::{
     decode,
     error::{EnlargeError, PIXEL_LIMIT, SIDE_LIMIT},
-    filter::{Factor, Filter},
+    filter::Factor,
     frame::FRAME,
     network::{Network, Way},
     speeds::Speeds,
@@ -28,9 +28,9 @@ const OVERLAPS: [(&str, u32); 6] = [
     ("realesr-animevideov3-x4", 18),
 ];
 
-/// Seconds that filters take for a million pixels of the result, on one thread and on more: as measured for Lanczos
-/// to a PNG.
-const FILTERED: (f64, f64) = (0.045, 0.025);
+/// Seconds that filters take for a million pixels of the result: as measured for Lanczos to a PNG, where the encoder
+/// sets the pace on any number of threads.
+const FILTERED: f64 = 0.025;
 
 /// The size of an image, as its header says it: pixels across and down as they are stored.
 ///
@@ -70,11 +70,7 @@ pub fn estimate(
     }
     let times = f64::from(factor.times());
     let seconds = match network.way(factor) {
-        Way::Filtered(filter) => {
-            let result = f64::from(size.0) * f64::from(size.1) * times * times / 1e6;
-            let each = if threads < 2 { FILTERED.0 } else { FILTERED.1 };
-            result * if filter == Filter::Bilinear { each * 0.6 } else { each }
-        }
+        Way::Filtered(_) => f64::from(size.0) * f64::from(size.1) * times * times / 1e6 * FILTERED,
         Way::Rendered(rendering) => {
             let runs = if rendering.ensemble { 8.0 } else { 1.0 };
             computed(rendering.model, size)? * runs * speeds.of(rendering.model, threads)? / 1e6

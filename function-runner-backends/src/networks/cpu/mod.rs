@@ -15,12 +15,13 @@ mod isa;
 mod kernels;
 mod layout;
 mod network;
-pub mod samples;
 mod scheme;
 mod session;
 mod step;
 mod vector;
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
 

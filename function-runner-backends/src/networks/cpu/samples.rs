@@ -1,18 +1,17 @@
-//! Networks of random weights, in the shapes of those that are published, to test and measure with.
+//! Networks of random weights, in the shapes of those that are published, to test with.
 
-use super::super::{Activation, Conv, Plan, Plus, Tensor, TensorId};
+use super::super::{Activation, Conv, Plan, Plus, Tensor, TensorId, random::Dice};
 
 /// Plans of random weights are built step by step.
 #[derive(Debug)]
-pub struct Sample {
+pub(super) struct Sample {
     plan: Plan,
-    seed: u64,
+    dice: Dice,
 }
 
 impl Sample {
     /// A plan that has an input and nothing else; the seed makes its weights.
-    #[must_use]
-    pub fn new(scale: u32, seed: u64) -> Self {
+    pub(super) fn new(scale: u32, seed: u64) -> Self {
         let input = Tensor { name: "input".to_owned(), channels: 3 };
         let plan = Plan {
             scale,
@@ -23,26 +22,21 @@ impl Sample {
             convs: Vec::new(),
             output: TensorId(0),
         };
-        Self { plan, seed }
+        Self { plan, dice: Dice::new(seed) }
     }
 
     /// The input.
-    #[must_use]
-    pub fn input(&self) -> TensorId {
+    pub(super) fn input(&self) -> TensorId {
         TensorId(0)
     }
 
-    /// The next number of −1 to 1 (Steele, Lea and Flood's SplitMix64).
-    pub fn random(&mut self) -> f32 {
-        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.seed;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((bits ^ (bits >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
+    /// The next number of −1 to 1.
+    pub(super) fn random(&mut self) -> f32 {
+        2.0 * self.dice.unit() - 1.0
     }
 
     /// Adds a convolution to a new tensor, with weights that keep numbers about as large as they are.
-    pub fn conv(
+    pub(super) fn conv(
         &mut self,
         kernel: usize,
         from: &[TensorId],
@@ -71,7 +65,7 @@ impl Sample {
     }
 
     /// Multiplies what the last convolution gives, and adds tensors to it.
-    pub fn add(&mut self, times: f32, plus: &[(TensorId, f32)]) {
+    pub(super) fn add(&mut self, times: f32, plus: &[(TensorId, f32)]) {
         if let Some(conv) = self.plan.convs.last_mut() {
             conv.times = times;
             conv.plus = plus.iter().map(|(tensor, times)| Plus { tensor: *tensor, times: *times }).collect();
@@ -79,13 +73,12 @@ impl Sample {
     }
 
     /// Random slopes of −0.5 to 0.5.
-    pub fn prelu(&mut self, channels: usize) -> Activation {
+    pub(super) fn prelu(&mut self, channels: usize) -> Activation {
         Activation::Prelu((0..channels).map(|_| self.random() * 0.5).collect())
     }
 
     /// The plan, whose output is what the last convolution gives.
-    #[must_use]
-    pub fn finish(mut self) -> Plan {
+    pub(super) fn finish(mut self) -> Plan {
         self.plan.output = TensorId(self.plan.tensors.len() - 1);
         self.plan
     }
@@ -93,8 +86,7 @@ impl Sample {
 
 /// Residual dense blocks in blocks of three, as ESRGAN has them: five convolutions, each of all before it, four of
 /// them giving `growth` channels.
-#[must_use]
-pub fn dense(blocks: usize, features: usize, growth: usize, scale: u32, seed: u64) -> Plan {
+pub(super) fn dense(blocks: usize, features: usize, growth: usize, scale: u32, seed: u64) -> Plan {
     let mut sample = Sample::new(scale, seed);
     let first = sample.conv(3, &[TensorId(0)], features, Activation::None);
     let mut before = first;
@@ -123,8 +115,7 @@ pub fn dense(blocks: usize, features: usize, growth: usize, scale: u32, seed: u6
 
 /// One convolution behind the other with PReLU between, as the small networks for drawn video have them; the input
 /// is given to the last once more.
-#[must_use]
-pub fn chain(layers: usize, features: usize, scale: u32, seed: u64) -> Plan {
+pub(super) fn chain(layers: usize, features: usize, scale: u32, seed: u64) -> Plan {
     let mut sample = Sample::new(scale, seed);
     let mut before = TensorId(0);
     for _ in 0..=layers {

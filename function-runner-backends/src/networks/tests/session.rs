@@ -34,8 +34,8 @@ proptest! {
     ) {
         let network = Network::new(random::plan(seed, convs));
         let radius = network.plan().radius;
-        let fits = |width: u32, height: u32| width * height <= most.max(9 * radius * radius);
-        let tiling = Tiling::new(width, height, radius, &fits).expect("cores may be as small as the radius");
+        let fits = |width: u32, height: u32| width * height <= most.max(16 * radius * radius);
+        let tiling = Tiling::new(width, height, radius, &fits).expect("a core is shorter than two radii, a tile than four");
         let input = Dice::new(seed).image(width as usize, height as usize);
         let mut session = network.session(2);
         let whole = run(&network, &mut session, width, height, &input);

@@ -1,9 +1,41 @@
-//! What the benchmarks share: interleaved rounds, medians, and a table with each figure beside its limit.
+//! What the benchmarks share: an input, interleaved rounds, medians, and a table with each figure beside its limit.
 
 use std::{fmt::Write as _, time::Duration};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// How many rounds; every round measures everything once, so that a slow moment of the machine hits all alike.
 pub const ROUNDS: usize = 5;
+
+/// What tasks of the benchmarks take in.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Note {
+    /// One line.
+    pub title: String,
+    /// A few words.
+    pub tags: Vec<String>,
+    /// The text.
+    pub lines: Vec<String>,
+    /// What a body answers with.
+    pub rating: u32,
+    /// One more kind of value.
+    pub draft: bool,
+}
+
+impl Note {
+    /// One of about 500 bytes as JSON.
+    #[must_use]
+    pub fn of_500_bytes() -> Self {
+        Self {
+            title: "A note of about five hundred bytes".to_owned(),
+            tags: ["alpha", "beta", "gamma", "delta"].map(str::to_owned).to_vec(),
+            lines: (0..8).map(|i| format!("line {i}: the quick brown fox jumps over it")).collect(),
+            rating: 5,
+            draft: false,
+        }
+    }
+}
 
 /// One thing that is measured over the rounds, in events a second.
 #[derive(Clone, Debug)]
@@ -42,13 +74,23 @@ impl Figure {
 /// A table of figures, each with its ratio to the limit beside it.
 #[must_use]
 pub fn table(rows: &[(&Figure, Option<&Figure>)]) -> String {
-    let mut text = format!("{:<44} {:>12} {:>8} {:>10}\n", "", "per second", "spread", "of limit");
+    let mut text =
+        format!("{:<52} {:>12} {:>9} {:>8} {:>9}\n", "", "per second", "each", "spread", "of limit");
     for (figure, limit) in rows {
-        let ratio = limit.map_or(String::new(), |limit| format!("{:.3}", figure.median() / limit.median()));
-        let spread = figure.spread() * 100.0;
+        let (name, rate, spread) = (&figure.name, figure.median(), figure.spread() * 100.0);
+        let ratio = limit.map_or(String::new(), |limit| format!("{:.3}", rate / limit.median()));
+        let each = each(rate);
         // writing to a string cannot fail
-        let _ =
-            writeln!(text, "{:<44} {:>12.0} {:>7.0}% {:>10}", figure.name, figure.median(), spread, ratio);
+        let _ = writeln!(text, "{name:<52} {rate:>12.0} {each:>9} {spread:>7.0}% {ratio:>9}");
     }
     text
+}
+
+/// How long one of so many a second takes.
+fn each(rate: f64) -> String {
+    match 1e9 / rate {
+        nanos if nanos < 1e3 => format!("{nanos:.0} ns"),
+        nanos if nanos < 1e6 => format!("{:.2} µs", nanos / 1e3),
+        nanos => format!("{:.2} ms", nanos / 1e6),
+    }
 }

@@ -13,10 +13,13 @@ use function_runner_core::{
     Data, Dedupe, Error, ErrorKind, Fault, FaultCode, FollowUpRequest, Function, Labels, Payload, Priority,
     Quality, Request, Result, RetryPolicy, Submitted, TaskEnded, TaskId, Tenant, When, schema::MAX_DEPTH,
 };
-use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::{Handle, Runner, handle::decode, submit};
+use crate::{
+    Handle, Runner,
+    handle::decode,
+    submit::{self, Owed},
+};
 
 /// A call of a function: settings first, then one of two endings.
 ///
@@ -59,7 +62,7 @@ pub struct Call<O> {
 #[expect(clippy::large_enum_variant, reason = "a box would cost every call an allocation")]
 enum State {
     Ready(Result<Request>),
-    Running(BoxFuture<'static, Result<Payload>>),
+    Running(Owed),
     Over,
 }
 
@@ -242,15 +245,6 @@ impl<O: Data> Call<O> {
         }
         .map_err(|error| error.with_task(&self.id))
     }
-
-    /// Starts on the first poll.
-    fn start(&mut self) {
-        self.state = match mem::replace(&mut self.state, State::Over) {
-            State::Ready(Ok(request)) => State::Running(Box::pin(submit::run(self.runner.clone(), request))),
-            State::Ready(Err(fault)) => State::Running(Box::pin(std::future::ready(Err(fault)))),
-            started => started,
-        };
-    }
 }
 
 impl Call<Value> {
@@ -267,9 +261,16 @@ impl<O: Data> Future for Call<O> {
 
     fn poll(self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<Result<O>> {
         let call = self.get_mut();
-        call.start();
+        if let State::Ready(_) = call.state
+            && let State::Ready(request) = mem::replace(&mut call.state, State::Over)
+        {
+            match request {
+                Ok(request) => call.state = State::Running(Owed::new(call.runner.clone(), request)),
+                Err(fault) => return Poll::Ready(Err(fault.with_task(&call.id))),
+            }
+        }
         let output = match &mut call.state {
-            State::Running(running) => ready!(running.as_mut().poll(waker)),
+            State::Running(running) => ready!(running.poll(waker)),
             State::Ready(_) | State::Over => Err(awaited_before()),
         };
         call.state = State::Over;

@@ -85,6 +85,7 @@
 //! - `nvidia`: workers count the machine's NVIDIA GPUs, through the driver, which need not be there.
 //! - `cli`: the `fnr` command.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod batch;

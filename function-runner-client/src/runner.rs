@@ -6,8 +6,8 @@ use std::{
 };
 
 use function_runner_core::{
-    Connection, Data, Error, ErrorKind, Executor, Function, Inspect, Intake, Operate, Registry, Request,
-    Result, Task, TaskId, TemplateSet, Worker,
+    Admitted, Connection, Data, Error, ErrorKind, Executor, Function, Inspect, Intake, Operate, Registry,
+    Request, Result, Task, TaskId, TemplateSet, Worker,
 };
 use serde_json::Value;
 use tokio::runtime;
@@ -241,6 +241,10 @@ impl Runner {
 
     pub(crate) fn connection(&self) -> &Connection {
         &self.0.connection
+    }
+
+    pub(crate) fn admit_now(&self, request: Request) -> Result<Admitted> {
+        self.0.intake.admit_now(request)
     }
 
     pub(crate) async fn admit(&self, request: Request) -> Result<Task> {

@@ -1,12 +1,17 @@
 //! Sending tasks off: again where the reply was lost, under the same id, and with a cancel owed where nobody waits any more.
 
-use std::{mem, time::Duration};
+use std::{
+    future::ready,
+    mem,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use function_runner_core::{
-    Error, ErrorKind, Executor, FailureClass, Payload, Request, Result, RetryPolicy, Submitted, Task, TaskId,
-    outcome,
+    Admitted, Error, ErrorKind, Executor, FailureClass, Payload, Request, Result, RetryPolicy, Submitted,
+    Task, TaskId, outcome,
 };
-use futures::future::BoxFuture;
+use futures::{FutureExt as _, future::BoxFuture};
 
 use crate::Runner;
 
@@ -42,48 +47,75 @@ pub(crate) async fn submit_one(runner: Runner, task: Task) -> Result<Submitted> 
     Ok(submitted.into_iter().next().unwrap_or(Submitted::New))
 }
 
-/// Submits what is asked for and waits for its output; dropped half-way, it asks for the task's cancel.
-pub(crate) async fn run(runner: Runner, request: Request) -> Result<Payload> {
-    runner.remember_runtime();
-    // nothing is stored yet: a drop in here owes nothing
-    let task = runner.admit(request).await?;
-    let mut owed = Owed {
-        id: task.id.clone(),
-        stage: Stage::Submitting(Box::pin(submit_one(runner.clone(), task))),
-        runner,
-    };
-    let output = owed.output().await;
-    owed.stage = Stage::Settled;
-    output
-}
-
 /// A task that somebody waits for; dropped before its end, it asks for the task's cancel.
-struct Owed {
+///
+/// Each stage has a small box of its own: one for all would pass the size up to which an allocator is quick, and what
+/// the first stages take would lie idle while the task runs.
+pub(crate) struct Owed {
     runner: Runner,
     id: TaskId,
     stage: Stage,
 }
 
 enum Stage {
+    /// Nothing is stored yet: a drop owes nothing.
+    Admitting(BoxFuture<'static, Result<Task>>),
     /// A drop lets it arrive first: a cancel that overtook it would be lost.
     Submitting(BoxFuture<'static, Result<Submitted>>),
-    /// A drop cancels it.
-    Ours,
-    /// It ended, or it belongs to whoever submitted it before.
+    /// A drop cancels it, unless it belongs to whoever submitted it before.
+    Waiting { ours: bool, outcome: BoxFuture<'static, Result<Payload>> },
+    /// It ended, or nothing came of it.
     Settled,
 }
 
 impl Owed {
-    async fn output(&mut self) -> Result<Payload> {
-        if let Stage::Submitting(submitting) = &mut self.stage {
-            let submitted = submitting.await?;
-            self.stage = Stage::Ours;
-            if let Submitted::Duplicate(older) = submitted {
-                self.stage = Stage::Settled;
-                self.id = older;
+    /// Submits what is asked for, to wait for its output.
+    pub(crate) fn new(runner: Runner, request: Request) -> Self {
+        runner.remember_runtime();
+        let id = request.id.clone();
+        let stage = match runner.admit_now(request) {
+            Ok(Admitted::Task(task)) => Stage::submitting(&runner, task),
+            Ok(Admitted::Later(request)) => {
+                let runner = runner.clone();
+                Stage::Admitting(async move { runner.admit(request).await }.boxed())
+            }
+            Err(error) => Stage::Admitting(ready(Err(error)).boxed()),
+        };
+        Self { runner, id, stage }
+    }
+
+    pub(crate) fn poll(&mut self, waker: &mut Context<'_>) -> Poll<Result<Payload>> {
+        let output = ready!(self.advance(waker));
+        self.stage = Stage::Settled;
+        Poll::Ready(output)
+    }
+
+    fn advance(&mut self, waker: &mut Context<'_>) -> Poll<Result<Payload>> {
+        loop {
+            self.stage = match &mut self.stage {
+                Stage::Admitting(admitting) => {
+                    Stage::submitting(&self.runner, ready!(admitting.poll_unpin(waker))?)
+                }
+                Stage::Submitting(submitting) => {
+                    let submitted = ready!(submitting.poll_unpin(waker))?;
+                    let ours = !matches!(submitted, Submitted::Duplicate(_));
+                    if let Submitted::Duplicate(older) = submitted {
+                        self.id = older;
+                    }
+                    let (runner, id) = (self.runner.clone(), self.id.clone());
+                    let outcome = async move { outcome(&**runner.executor(), &id).await };
+                    Stage::Waiting { ours, outcome: outcome.boxed() }
+                }
+                Stage::Waiting { outcome, .. } => return outcome.poll_unpin(waker),
+                Stage::Settled => return Poll::Pending,
             }
         }
-        outcome(&**self.runner.executor(), &self.id).await
+    }
+}
+
+impl Stage {
+    fn submitting(runner: &Runner, task: Task) -> Self {
+        Self::Submitting(submit_one(runner.clone(), task).boxed())
     }
 }
 
@@ -91,8 +123,8 @@ impl Drop for Owed {
     fn drop(&mut self) {
         let submitting = match mem::replace(&mut self.stage, Stage::Settled) {
             Stage::Submitting(submitting) => Some(submitting),
-            Stage::Ours => None,
-            Stage::Settled => return,
+            Stage::Waiting { ours: true, .. } => None,
+            Stage::Waiting { ours: false, .. } | Stage::Admitting(_) | Stage::Settled => return,
         };
         let Some(runtime) = self.runner.runtime() else { return };
         let (runner, id) = (self.runner.clone(), self.id.clone());

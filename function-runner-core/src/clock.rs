@@ -8,6 +8,8 @@ use std::{
 use futures::future::BoxFuture;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::runtime::{Instant, sleep_until};
+
 /// A moment in UTC, in whole milliseconds since 1970; in documents RFC 3339 with milliseconds.
 ///
 /// # Examples
@@ -138,14 +140,14 @@ pub trait Clock: Debug + Send + Sync + 'static {
 #[derive(Clone, Copy)]
 pub struct SystemClock {
     wall: Timestamp,
-    begin: tokio::time::Instant,
+    begin: Instant,
 }
 
 impl SystemClock {
     /// A clock that says the wall time now and goes on steadily.
     #[must_use]
     pub fn new() -> Self {
-        Self { wall: Timestamp::now(), begin: tokio::time::Instant::now() }
+        Self { wall: Timestamp::now(), begin: Instant::now() }
     }
 }
 
@@ -169,7 +171,7 @@ impl Clock for SystemClock {
     fn sleep_until(&self, moment: Timestamp) -> BoxFuture<'static, ()> {
         // a millisecond is reached only when it has passed whole: rounding must not make a caller spin
         let target = self.begin + moment.since(self.wall);
-        Box::pin(tokio::time::sleep_until(target))
+        Box::pin(sleep_until(target))
     }
 }
 

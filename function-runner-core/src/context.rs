@@ -5,10 +5,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -19,7 +16,14 @@ use tokio::sync::Notify;
 
 use crate::{
     ArtifactStore, Checkpoint, Failure, Grant, Labels, LogLevel, LogLine, MakeScratch, Payload, Progress,
-    Quality, Report, Scratch, Task, TaskId, Tenant, schema::nearest, task::MAX_CHECKPOINT, told::Told,
+    Quality, Report, Scratch, Task, TaskId, Tenant,
+    schema::nearest,
+    sync::{
+        Mutex, MutexGuard, Signal,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::MAX_CHECKPOINT,
+    told::Told,
 };
 
 /// The most bytes of one output part: 64 KiB.
@@ -99,30 +103,61 @@ pub struct Context(Arc<Inner>);
 #[derive(Clone)]
 pub struct Control(Arc<Inner>);
 
+/// What a body does with its context, as [`Control::follows`] hears it: before it counts, as the body gave it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Touch<'a> {
+    /// It asks whether it is to stop.
+    Check,
+    /// It tells its progress.
+    Progress(&'a Progress),
+    /// It writes a line.
+    Log(&'a LogLine),
+    /// It gives a part of its output.
+    Part(&'a Payload),
+    /// It leaves a checkpoint.
+    Checkpoint(&'a Bytes),
+}
+
+type Follower = Box<dyn Fn(Touch<'_>) + Send + Sync>;
+
 struct Inner {
     attempt: Attempt,
     begin: Instant,
     cancelled: AtomicBool,
-    cancel: Notify,
-    told: Mutex<Told>,
+    cancel: Signal,
+    /// Boxed once there is something: most bodies tell nothing, and a context is made for every attempt.
+    told: Mutex<Option<Box<Told>>>,
     news: OnceLock<Arc<Notify>>,
+    follower: OnceLock<Follower>,
     scratch: Mutex<Option<Scratch>>,
     holds: AtomicUsize,
-    vacant: Notify,
+    vacant: Signal,
 }
 
 impl Inner {
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, Option<Box<Told>>> {
         // nothing under this lock leaves it half changed
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was told, where anything was.
+    fn hear<T: Default>(&self, hear: impl FnOnce(&mut Told) -> T) -> T {
+        self.told().as_mut().map(|told| hear(told)).unwrap_or_default()
+    }
+
     fn tell<T>(&self, tell: impl FnOnce(&mut Told) -> T) -> T {
-        let answer = tell(&mut self.told());
+        let answer = tell(self.told().get_or_insert_default());
         if let Some(news) = self.news.get() {
             news.notify_one();
         }
         answer
+    }
+
+    fn touch(&self, touch: Touch<'_>) {
+        if let Some(follower) = self.follower.get() {
+            follower(touch);
+        }
     }
 
     async fn cancelled(&self) {
@@ -140,26 +175,32 @@ impl Context {
     /// The two ends of an attempt; the control's end keeps only what has not been taken.
     #[must_use]
     pub fn new(attempt: Attempt) -> (Self, Control) {
-        Self::with(attempt, Told::default())
+        Self::with(attempt, Instant::now(), None)
+    }
+
+    /// The two ends of an attempt that begins now: whoever starts many reads the clock once.
+    pub(crate) fn begin(attempt: Attempt, now: Instant) -> (Self, Control) {
+        Self::with(attempt, now, None)
     }
 
     /// The two ends of an attempt whose control keeps everything it is told, for tests.
     #[must_use]
     pub fn recording(attempt: Attempt) -> (Self, Control) {
-        Self::with(attempt, Told::recording())
+        Self::with(attempt, Instant::now(), Some(Box::new(Told::recording())))
     }
 
-    fn with(attempt: Attempt, told: Told) -> (Self, Control) {
+    fn with(attempt: Attempt, begin: Instant, told: Option<Box<Told>>) -> (Self, Control) {
         let inner = Arc::new(Inner {
             attempt,
-            begin: Instant::now(),
+            begin,
             cancelled: AtomicBool::new(false),
-            cancel: Notify::new(),
+            cancel: Signal::new(),
             told: Mutex::new(told),
             news: OnceLock::new(),
+            follower: OnceLock::new(),
             scratch: Mutex::new(None),
             holds: AtomicUsize::new(0),
-            vacant: Notify::new(),
+            vacant: Signal::new(),
         });
         (Self(inner.clone()), Control(inner))
     }
@@ -244,6 +285,7 @@ impl Context {
     /// Neither stage nor fraction falls within an attempt. Where no time left is given, it is worked out from the
     /// time that passed and the fraction.
     pub fn update(&self, progress: Progress) {
+        self.0.touch(Touch::Progress(&progress));
         let passed = self.0.begin.elapsed();
         self.0.tell(|told| told.progress(progress, passed));
     }
@@ -256,6 +298,7 @@ impl Context {
     /// Writes a line of this loudness.
     pub fn log_at(&self, level: LogLevel, message: impl Into<String>) {
         let line = LogLine { level, message: message.into() };
+        self.0.touch(Touch::Log(&line));
         self.0.tell(|told| told.log(line));
     }
 
@@ -267,6 +310,7 @@ impl Context {
     /// can be sent.
     pub fn part<T: Serialize + ?Sized>(&self, part: &T) -> Result<(), Failure> {
         let part = Payload::encode(part).map_err(|error| Failure::permanent(error.message()))?;
+        self.0.touch(Touch::Part(&part));
         if part.len() > MAX_PART {
             let size = part.len();
             return Err(Failure::permanent(format_args!(
@@ -284,6 +328,7 @@ impl Context {
     /// A permanent failure past [`MAX_CHECKPOINT`].
     pub fn checkpoint(&self, bytes: impl Into<Bytes>) -> Result<(), Failure> {
         let bytes = bytes.into();
+        self.0.touch(Touch::Checkpoint(&bytes));
         if bytes.len() > MAX_CHECKPOINT {
             let size = bytes.len();
             return Err(Failure::permanent(format_args!(
@@ -304,6 +349,7 @@ impl Context {
     /// Whether the attempt is to stop.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
+        self.0.touch(Touch::Check);
         self.0.cancelled.load(Ordering::Acquire)
     }
 
@@ -425,25 +471,25 @@ impl Control {
     /// Everything that was told, where it is recorded: see [`Context::recording`].
     #[must_use]
     pub fn progress(&self) -> Vec<Progress> {
-        self.0.told().all_progress()
+        self.0.hear(|told| told.all_progress())
     }
 
     /// Every line of its log, where it is recorded.
     #[must_use]
     pub fn logs(&self) -> Vec<LogLine> {
-        self.0.told().all_logs()
+        self.0.hear(|told| told.all_logs())
     }
 
     /// Every part of its output, where it is recorded.
     #[must_use]
     pub fn parts(&self) -> Vec<Payload> {
-        self.0.told().all_parts()
+        self.0.hear(|told| told.all_parts())
     }
 
     /// What it would leave for another attempt.
     #[must_use]
     pub fn checkpoint(&self) -> Option<Checkpoint> {
-        self.0.told().latest_checkpoint()
+        self.0.hear(|told| told.latest_checkpoint())
     }
 
     /// Whom to wake when the body tells something; the first one counts.
@@ -452,21 +498,33 @@ impl Control {
         let _ = self.0.news.set(news);
     }
 
+    /// Calls this at everything that the body does with its context, on the body's own thread and in the middle of it;
+    /// the first one counts. For tests: one that panics kills the body there.
+    pub fn follows(&self, follower: impl Fn(Touch<'_>) + Send + Sync + 'static) {
+        // a second follower of one attempt would have nothing else to hear
+        let _ = self.0.follower.set(Box::new(follower));
+    }
+
+    /// Writes a line into the body's log in its stead.
+    pub(crate) fn log_at(&self, level: LogLevel, message: String) {
+        self.0.tell(|told| told.log(LogLine { level, message }));
+    }
+
     /// What was told and not yet [`heard`](Self::heard), numbered when first taken, up to about `limit` bytes.
     #[must_use]
     pub fn report(&self, limit: usize) -> Report {
-        self.0.told().report(limit)
+        self.0.hear(|told| told.report(limit))
     }
 
     /// Whether there is anything that was not yet heard.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        self.0.told().has_news()
+        self.0.hear(|told| told.has_news())
     }
 
     /// This report got through: it is not sent again.
     pub fn heard(&self, report: &Report) {
-        self.0.told().heard(report);
+        self.0.hear(|told| told.heard(report));
     }
 
     /// Whether nothing of the attempt runs any more, threads included.

@@ -222,17 +222,23 @@ pub async fn outcome<E: Executor + ?Sized>(executor: &E, id: &TaskId) -> Result<
     // an end comes in a later turn than the first: what happens in that one need not be told, nor wake anybody
     let first_turn = Seen { seq: seq(1, Phase::Stopping, u32::MAX), parts: 0 };
     let mut events = executor.watch(id, first_turn).await.map_err(|error| error.with_task(id))?;
-    while let Some(event) = events.next().await {
+    loop {
+        let Some(event) = events.next().await else { return Err(cut_off(id)) };
         match event.map_err(|error| error.with_task(id))?.kind {
             EventKind::Succeeded(Some(output)) => return Ok(output),
-            EventKind::Succeeded(None) => return ended(executor.record(id).await?),
+            EventKind::Succeeded(None) => break,
             EventKind::Snapshot(record) if record.state.is_terminal() => return ended(*record),
             EventKind::Failed(failure) => return Err(failed(failure, id)),
             EventKind::Cancelled => return Err(cancelled(id)),
             _ => {}
         }
     }
-    Err(Error::new(ErrorKind::Unavailable, "the watch of the task stopped before its end").with_task(id))
+    // too large for an event
+    ended(executor.record(id).await?)
+}
+
+fn cut_off(id: &TaskId) -> Error {
+    Error::new(ErrorKind::Unavailable, "the watch of the task stopped before its end").with_task(id)
 }
 
 fn ended(record: TaskRecord) -> Result<Payload> {

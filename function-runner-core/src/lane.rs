@@ -1,16 +1,24 @@
 //! Lanes: the tasks that are alike for placement.
 
-use std::{cmp::Ordering, fmt, hash, str::FromStr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    fmt,
+    hash::{self, BuildHasherDefault},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{Error, ErrorKind, Name, Quality, Result, Version};
 
 /// The tasks that are alike for placement: `function@major.minor:quality`, with `!` behind it for the twin in
 /// which the lane's suspects wait.
 ///
-/// It is one shared text, so cloning, comparing and hashing it costs what a string costs; lanes are ordered by
-/// that text.
+/// It is one shared text with its hash, so cloning, comparing and looking it up costs next to nothing; lanes are
+/// ordered by that text.
 ///
 /// # Examples
 ///
@@ -26,6 +34,8 @@ use crate::{Error, ErrorKind, Name, Quality, Result, Version};
 #[derive(Clone)]
 pub struct Lane {
     text: Arc<str>,
+    /// The hash of the text.
+    hash: u32,
     at: u8,
     colon: u8,
     major: u32,
@@ -43,7 +53,12 @@ impl Lane {
         let head = format!("{function}@{major}.{minor}");
         // a name has at most 64 characters, a number at most 10: both places fit a byte
         let (at, colon) = (function.as_str().len() as u8, head.len() as u8);
-        Self { text: format!("{head}:{quality}").into(), at, colon, major, minor }
+        Self { text: Arc::default(), hash: 0, at, colon, major, minor }.named(format!("{head}:{quality}"))
+    }
+
+    /// The same lane under another text.
+    fn named(self, text: String) -> Self {
+        Self { hash: xxh3_64(text.as_bytes()) as u32, text: text.into(), ..self }
     }
 
     /// The function's name.
@@ -79,11 +94,7 @@ impl Lane {
     /// The lane in which this lane's suspects wait; a twin's own twin is itself.
     #[must_use]
     pub fn twin(&self) -> Self {
-        if self.is_twin() {
-            self.clone()
-        } else {
-            Self { text: format!("{}!", self.text).into(), ..self.clone() }
-        }
+        if self.is_twin() { self.clone() } else { self.clone().named(format!("{}!", self.text)) }
     }
 
     /// The lane whose suspects wait here; a plain lane's is itself.
@@ -91,7 +102,7 @@ impl Lane {
     pub fn plain(&self) -> Self {
         match self.text.strip_suffix('!') {
             None => self.clone(),
-            Some(text) => Self { text: text.into(), ..self.clone() },
+            Some(text) => self.clone().named(text.to_owned()),
         }
     }
 
@@ -137,7 +148,7 @@ impl fmt::Debug for Lane {
 
 impl PartialEq for Lane {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.text, &other.text) || self.text == other.text
+        Arc::ptr_eq(&self.text, &other.text) || self.hash == other.hash && self.text == other.text
     }
 }
 
@@ -145,7 +156,30 @@ impl Eq for Lane {}
 
 impl hash::Hash for Lane {
     fn hash<H: hash::Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        // spread over all bits: a table may take it as it is
+        state.write_u64(u64::from(self.hash).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    }
+}
+
+/// A table by lanes: they are named by templates, not by callers, so it needs no hash that withstands chosen names.
+pub(crate) type LaneMap<V> = HashMap<Lane, V, BuildHasherDefault<LaneHasher>>;
+
+/// Takes the hash that a lane has.
+#[derive(Debug, Default)]
+pub(crate) struct LaneHasher(u64);
+
+impl hash::Hasher for LaneHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        // a lane never comes here; anything else still hashes
+        self.0 = xxh3_64(bytes) ^ self.0.rotate_left(1);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -157,7 +191,7 @@ impl PartialOrd for Lane {
 
 impl Ord for Lane {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
+        if Arc::ptr_eq(&self.text, &other.text) { Ordering::Equal } else { self.text.cmp(&other.text) }
     }
 }
 

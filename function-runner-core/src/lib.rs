@@ -41,6 +41,7 @@
 //! # Ok::<(), function_runner_core::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod artifact;
@@ -65,10 +66,15 @@ mod queue;
 mod registry;
 mod resource;
 mod retry;
+#[cfg(shuttle)]
+pub mod runtime;
+#[cfg(not(shuttle))]
+mod runtime;
 pub mod schedule;
 pub mod schema;
 mod scratch;
 pub mod state;
+mod sync;
 mod task;
 mod template;
 mod times;
@@ -79,7 +85,7 @@ pub mod worker;
 pub use artifact::{Artifact, ArtifactStore, ByteStream, Digest};
 pub use clock::{Clock, SystemClock, Timestamp, When, duration_millis};
 pub use connection::Connection;
-pub use context::{Attempt, Context, Control, Hold, MAX_PART, SharedModel};
+pub use context::{Attempt, Context, Control, Hold, MAX_PART, SharedModel, Touch};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{
     Event, EventKind, LogLevel, LogLine, MAX_EVENT_OUTPUT, MAX_TURNS, Phase, Seen, TaskEnded, Usage, seq,
@@ -94,7 +100,7 @@ pub use function::{AsyncBody, Data, Function};
 pub use handler::Handler;
 pub use id::{Name, TaskId, Tenant, WorkerId};
 pub use inspect::{Inspect, LaneStatus, Page, TaskFilter, WorkerStatus};
-pub use intake::{FollowUpRequest, Intake, Request};
+pub use intake::{Admitted, FollowUpRequest, Intake, Request};
 pub use lane::Lane;
 pub use operate::Operate;
 pub use payload::{MAX_PAYLOAD, Payload};

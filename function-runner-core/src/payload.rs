@@ -1,6 +1,6 @@
 //! What goes into a function and comes out: JSON text, shared, and never parsed on the way.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -9,6 +9,14 @@ use crate::{Error, ErrorKind, Result};
 
 /// The most bytes of one payload, on every backend: 10 MiB.
 pub const MAX_PAYLOAD: usize = 10 << 20;
+
+/// The largest buffer that a thread keeps to write in.
+const MAX_KEPT: usize = 64 << 10;
+
+thread_local! {
+    /// Where payloads are written: each then gets just the memory it needs, at once.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// JSON text that is shared and never parsed on the way.
 ///
@@ -35,11 +43,20 @@ impl Payload {
     /// [`ErrorKind::InvalidInput`] if the value cannot be JSON (a map whose keys are no strings);
     /// [`ErrorKind::TooLarge`] past [`MAX_PAYLOAD`].
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        let text = serde_json::to_vec(value).map_err(|error| {
+        // taken, so that a value which encodes another while it is written finds a buffer of its own
+        let mut text = BUFFER.try_with(Cell::take).unwrap_or_default();
+        text.clear();
+        serde_json::to_writer(&mut text, value).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, "this value cannot be written as JSON").with_source(error)
         })?;
         check_size(text.len())?;
-        Ok(Self(text.into()))
+        if text.capacity() > MAX_KEPT {
+            return Ok(Self(text.into()));
+        }
+        let payload = Self(Bytes::copy_from_slice(&text));
+        // a thread that is ending keeps nothing
+        let _ = BUFFER.try_with(|buffer| buffer.set(text));
+        Ok(payload)
     }
 
     /// Takes JSON text from outside, checked.
@@ -67,7 +84,12 @@ impl Payload {
     ///
     /// [`ErrorKind::InvalidInput`] if it is not one.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.0).map_err(|error| {
+        // checked once for the whole, and not again for every text in it
+        let value = match std::str::from_utf8(&self.0) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(&self.0),
+        };
+        value.map_err(|error| {
             Error::new(ErrorKind::InvalidInput, "the payload is not of the type it is read as")
                 .with_source(error)
         })

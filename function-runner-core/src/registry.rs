@@ -60,6 +60,12 @@ impl Implementation {
         self.handler.clone()
     }
 
+    /// With another body: one that wraps [`handler`](Self::handler), to watch it or to fail it.
+    pub fn with_handler(mut self, handler: impl Handler) -> Self {
+        self.handler = Arc::new(handler);
+        self
+    }
+
     /// What it does, in a line.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.template.title = title.into();
@@ -279,6 +285,23 @@ impl Registry {
     pub fn merge(mut self, other: Self) -> Self {
         self.faults.extend(other.faults);
         other.entries.into_values().fold(self, |all, implementation| all.add(implementation))
+    }
+
+    /// With each implementation changed: how a test wraps every body.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use function_runner_core::{Function, Registry};
+    ///
+    /// const DOUBLE: Function<u32, u32> = Function::new("double");
+    /// let registry = Registry::new().add(DOUBLE.implement(|_, n| async move { Ok(n * 2) }));
+    /// let titled = registry.map(|implementation| implementation.title("twice as much"));
+    /// assert_eq!(titled.templates().next().map(|template| template.title.as_str()), Some("twice as much"));
+    /// ```
+    pub fn map(mut self, change: impl FnMut(Implementation) -> Implementation) -> Self {
+        let entries = std::mem::take(&mut self.entries);
+        entries.into_values().map(change).fold(self, Self::add)
     }
 
     /// Tells what is wrong, all at once.

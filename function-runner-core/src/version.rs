@@ -38,7 +38,7 @@ impl FromStr for Version {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match numbers(text).as_deref() {
+        match numbers(text, &mut [0; 3]) {
             Some(&[major, minor, patch]) => Ok(Self::new(major, minor, patch)),
             _ => Err(Error::new(
                 ErrorKind::InvalidCall,
@@ -50,16 +50,17 @@ impl FromStr for Version {
 }
 
 /// At most three decimal numbers between dots, without signs and leading zeros.
-fn numbers(text: &str) -> Option<Vec<u32>> {
+fn numbers<'n>(text: &str, all: &'n mut [u32; 3]) -> Option<&'n [u32]> {
     if text.len() > 32 {
         return None;
     }
-    let number = |part: &str| {
+    let mut count = 0;
+    for part in text.split('.') {
         let plain = part.bytes().all(|c| c.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
-        if plain { part.parse().ok() } else { None }
-    };
-    let all: Vec<u32> = text.split('.').map(number).collect::<Option<_>>()?;
-    (all.len() <= 3).then_some(all)
+        *all.get_mut(count)? = if plain { part.parse().ok()? } else { return None };
+        count += 1;
+    }
+    Some(&all[..count])
 }
 
 /// Which versions a reference allows.
@@ -143,7 +144,7 @@ impl FromStr for FunctionRef {
 
 fn wanted(text: &str) -> Result<Wanted> {
     let caret = text.strip_prefix('^');
-    match (caret, numbers(caret.unwrap_or(text)).as_deref()) {
+    match (caret, numbers(caret.unwrap_or(text), &mut [0; 3])) {
         (_, Some(&[major])) => Ok(Wanted::Major(major)),
         (_, Some(&[major, minor])) => Ok(Wanted::Minor(major, minor)),
         (None, Some(&[major, minor, patch])) => Ok(Wanted::Exact(Version::new(major, minor, patch))),

@@ -46,12 +46,14 @@ impl ManualClock {
     /// Lets this much time pass at once, and wakes whoever waited for it.
     pub fn advance(&self, duration: Duration) {
         let mut hands = self.hands();
-        hands.now = hands.now.after(duration);
-        let last = (hands.now, u64::MAX);
-        let later = hands.sleepers.split_off(&last);
-        let due = std::mem::replace(&mut hands.sleepers, later);
+        let now = hands.now.after(duration);
+        hands.now = now;
+        let mut due = Vec::new();
+        while let Some(sleeper) = hands.sleepers.first_entry().filter(|first| first.key().0 <= now) {
+            due.push(sleeper.remove());
+        }
         drop(hands);
-        for sleeper in due.into_values() {
+        for sleeper in due {
             // one that was dropped waits no more
             let _ = sleeper.send(());
         }
@@ -60,9 +62,7 @@ impl ManualClock {
     /// The next moment somebody waits for.
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
-        let mut hands = self.hands();
-        hands.sleepers.retain(|_, sleeper| !sleeper.is_closed());
-        hands.sleepers.first_key_value().map(|((moment, _), _)| *moment)
+        self.hands().sleepers.first_key_value().map(|((moment, _), _)| *moment)
     }
 
     fn hands(&self) -> MutexGuard<'_, Hands> {
@@ -90,9 +90,9 @@ impl Clock for ManualClock {
         hands.count += 1;
         let key = (moment, hands.count);
         hands.sleepers.insert(key, wake);
-        let clock = self.clone();
+        let leaves = Leaves(self.clone(), key);
         Box::pin(async move {
-            let _leaves = Leaves(clock, key);
+            let _leaves = leaves;
             // the sender goes only when it was used, or with the clock itself
             let _ = woken.await;
         })

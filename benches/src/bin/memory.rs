@@ -3,31 +3,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use function_runner_benches::{Figure, ROUNDS, table};
+use function_runner_benches::{Figure, Note, ROUNDS, table};
 use function_runner_client::prelude::*;
 use futures::{StreamExt as _, stream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-struct Note {
-    title: String,
-    tags: Vec<String>,
-    lines: Vec<String>,
-    rating: u32,
-    draft: bool,
-}
-
-impl Note {
-    fn of_500_bytes() -> Self {
-        Self {
-            title: "A note of about five hundred bytes".to_owned(),
-            tags: ["alpha", "beta", "gamma", "delta"].map(str::to_owned).to_vec(),
-            lines: (0..8).map(|i| format!("line {i}: the quick brown fox jumps over it")).collect(),
-            rating: 5,
-            draft: false,
-        }
-    }
-}
 
 const KEEP: Function<Note, u32> = Function::new("bench.keep");
 

@@ -1,5 +1,7 @@
 //! A folder of this machine: artifacts by their content, and scratch folders of attempts.
 
+#![forbid(unsafe_code)]
+
 mod scratch;
 mod store;
 

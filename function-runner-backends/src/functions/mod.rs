@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`image.upscale`](upscale) | makes an image two or four times larger |
 
+#![forbid(unsafe_code)]
+
 pub mod upscale;
 
 use function_runner_core::Registry;

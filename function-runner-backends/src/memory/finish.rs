@@ -16,7 +16,9 @@ impl Store {
     /// The end of an attempt, and what becomes of its task.
     pub(super) fn finish(&mut self, finish: Finish) -> Finished {
         let Some(at) = self.claimed(&finish.key) else { return self.finished_before(&finish) };
-        self.hear(at, finish.last);
+        if !finish.last.is_empty() {
+            self.hear(at, finish.last);
+        }
         let row = &mut self.rows[at];
         let queued = row.started_at.unwrap_or_default().since(row.queued_at);
         row.usage = Some(usage(finish.usage, queued));

@@ -73,7 +73,7 @@ impl Hash for Hashed {
 
 /// Passes a hash on that was made before.
 #[derive(Debug, Default)]
-struct Ready(u64);
+pub(super) struct Ready(u64);
 
 impl Hasher for Ready {
     fn finish(&self) -> u64 {

@@ -2,17 +2,19 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    hash::BuildHasherDefault,
     ops::{Index, IndexMut},
 };
 
 use function_runner_core::Lane;
 
-use super::slab::Slab;
+use super::{ids::Ready, slab::Slab};
 
 /// Every lane that is in use, by number and by name.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    numbers: HashMap<Lane, u32>,
+    /// A lane brings its hash: it is named by a template, not by callers.
+    numbers: HashMap<Lane, u32, BuildHasherDefault<Ready>>,
     rows: Slab<LaneRow>,
 }
 
@@ -42,7 +44,7 @@ pub(super) struct Bed {
 
 impl Lanes {
     pub(super) fn new() -> Self {
-        Self { numbers: HashMap::new(), rows: Slab::new() }
+        Self { numbers: HashMap::default(), rows: Slab::new() }
     }
 
     pub(super) fn find(&self, lane: &Lane) -> Option<u32> {

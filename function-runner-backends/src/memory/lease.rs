@@ -62,7 +62,9 @@ impl Store {
         if let Some(call) = call {
             self.get_up(call);
         }
-        let until = end.min(self.next_timer());
+        let timer = self.next_timer();
+        // one that wakes for what is due is enough: when its call ends, another takes that over
+        let until = if self.sleepers.wakes_by(timer) { end } else { end.min(timer) };
         let call = self.doze(Sleeper { ask, call, worker, drains: drains.as_ref(), until, waker });
         Look::Asleep { call, until }
     }
@@ -152,9 +154,10 @@ impl Store {
         self.plan(at);
         self.chain(at);
         self.wake_drainers(number);
-        let worker = &self.workers[worker].id;
-        let worker = (!self.rows[at].watchers.is_empty()).then(|| worker.clone());
-        if let Some(worker) = worker {
+        // whoever only awaits the end is not told, and nothing is made for it
+        let row = &self.rows[at];
+        if row.watchers.iter().any(|watcher| watcher.hears(row.seq())) {
+            let worker = self.workers[worker].id.clone();
             self.say(at, |_| EventKind::Started { worker });
         }
         Some(lease)

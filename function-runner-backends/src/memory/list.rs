@@ -72,11 +72,11 @@ impl Store {
         before: u64,
     ) -> Option<u64> {
         let mut looked_at = None;
-        for (number, &at) in self.newest.range(..before).rev().take(STEP) {
-            looked_at = Some(*number);
+        for (number, at) in self.newest.before(before).take(STEP) {
+            looked_at = Some(number);
             let row = &self.rows[at];
             if self.is_wanted(row, filter) {
-                page.push((*number, self.record_of(at)));
+                page.push((number, self.record_of(at)));
             }
             if page.len() == limit {
                 break;

@@ -5,25 +5,29 @@
 //! [`state`](function_runner_core::state)) alone, and starts nothing of its own: what is due is served by whoever
 //! calls.
 
+#![forbid(unsafe_code)]
+
 // Where what stands:
 //
 // | one task; how it gets from state to state | `row`, `moves` |
 // | taking tasks in, deduplication keys | `submit`, `keys` |
 // | giving work; calls asleep | `lease`, `wake` |
 // | heartbeats; ends of attempts | `renew`, `finish` |
-// | what is due, and when an outage spares it | `timers`, `outage` |
+// | what is due, and when an outage spares it; what has ended | `timers`, `outage`, `kept` |
 // | watching; serving timers while only callers are there | `watch`, `tick` |
 // | who serves what | `workers`, `templates` |
 // | the operator's side | `list`, `operate` |
-// | the store, its lock, and what it is made of | `store`, `slab`, `ids`, `lanes` |
+// | the store, its lock, and what it is made of | `store`, `sync`, `slab`, `ids`, `lanes`, `newest` |
 
 mod finish;
 mod ids;
+mod kept;
 mod keys;
 mod lanes;
 mod lease;
 mod list;
 mod moves;
+mod newest;
 mod operate;
 mod outage;
 mod renew;
@@ -31,6 +35,7 @@ mod row;
 mod slab;
 mod store;
 mod submit;
+mod sync;
 mod templates;
 mod tick;
 mod timers;

@@ -229,7 +229,7 @@ impl Store {
         self.unkeep(at);
         let Some(row) = self.rows.remove(at) else { return };
         self.ids.remove(&row.task.id, row.hash);
-        self.newest.remove(&row.number);
+        self.newest.remove(row.number);
         self.lanes.exit(row.lane);
         if row.task.dedupe.is_some() {
             self.keys.remove(&row.task);

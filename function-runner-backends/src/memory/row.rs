@@ -179,7 +179,7 @@ impl Row {
         record.attempt = self.attempt;
         record.crashes = self.crashes;
         record.cancel_requested = self.cancel;
-        record.not_before = self.not_before;
+        record.not_before = self.not_before.filter(|_| self.delayed);
         record.deadline = self.deadline;
         record.started_at = self.started_at;
         record.finished_at = self.finished_at;

@@ -1,9 +1,9 @@
 //! The one store behind every connection, and its lock.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use function_runner_core::{
@@ -18,9 +18,11 @@ use super::{
     keys::Keys,
     lanes::Lanes,
     moves::End,
+    newest::Newest,
     outage::{By, Outage},
     row::{Key, Row},
     slab::Slab,
+    sync::{Mutex, MutexGuard},
     templates::Templates,
     tick::Tick,
     timers::Timers,
@@ -89,7 +91,7 @@ pub(super) struct Store {
     /// How many tasks were ever stored.
     pub(super) numbers: u64,
     /// The rows in the order in which they came.
-    pub(super) newest: BTreeMap<u64, u32>,
+    pub(super) newest: Newest,
     pub(super) keys: Keys,
     pub(super) lanes: Lanes,
     pub(super) order: Order<Key>,
@@ -117,7 +119,7 @@ impl Store {
             rows: Slab::new(),
             ids: Ids::default(),
             numbers: 0,
-            newest: BTreeMap::new(),
+            newest: Newest::default(),
             keys: Keys::default(),
             lanes: Lanes::new(),
             order: Order::new(),

@@ -103,14 +103,18 @@ impl Templates {
             let served = (template.function.clone(), template.version);
             let content = template.content();
             let is_new = own.insert(served.clone()) && !before.contains(&served);
-            let published = self.published.entry(served).or_insert_with(|| Published {
+            let published = self.published.entry(served.clone()).or_insert_with(|| Published {
                 template: template.clone(),
                 content,
                 servers: 0,
                 served_at: now,
             });
+            let changes = published.servers == 0 || published.template != template;
             published.servers += u32::from(is_new);
             (published.template, published.content) = (template, content);
+            if changes || !self.is_alone(&served) {
+                self.set = None;
+            }
         }
         let gone: Vec<Served> = before.iter().filter(|served| !own.contains(*served)).cloned().collect();
         self.part(&gone, now);
@@ -123,8 +127,17 @@ impl Templates {
             published.servers = published.servers.saturating_sub(1);
             published.served_at = published.served_at.max(lived_at);
             self.next_sweep = self.next_sweep.min(published.served_at.after(UNSERVED));
+            if published.servers == 0 || !self.is_alone(served) {
+                self.set = None;
+            }
         }
-        self.set = None;
+    }
+
+    /// Whether it is the only version of its function, so that who serves it changes no default: a thousand workers
+    /// that come and go must not have the set worked out a thousand times.
+    fn is_alone(&self, served: &Served) -> bool {
+        let first = (served.0.clone(), Version::new(0, 0, 0));
+        self.published.range(first..).take_while(|(other, _)| other.0 == served.0).count() == 1
     }
 
     /// A worker of this capacity lives, and was last counted in this span of time; answers with the span it is now.

@@ -2,17 +2,22 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
     task::{Context, Wake, Waker},
 };
 
 use function_runner_core::Timestamp;
 use futures::future::BoxFuture;
 
-use super::{outage::By, store::Shared, wake::Wakes};
+use super::{
+    outage::By,
+    store::Shared,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    wake::Wakes,
+};
 
 /// One sleep for all watches of the store: it wakes them, and the first that is polled serves the timers and sets it
 /// anew. So it always lives in the runtime of somebody who is polled.

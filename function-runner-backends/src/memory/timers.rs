@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use function_runner_core::{Failure, State, Timestamp};
 
-use super::{moves::End, outage::By, row::NONE, store::Store};
+use super::{kept::Kept, moves::End, outage::By, row::NONE, store::Store};
 
 /// The most that one call serves of what is due, and the most it forgets.
 pub(super) const MAX_SERVED: usize = 64;
@@ -15,15 +15,15 @@ pub(super) struct Timers {
     /// Delays and deadlines of queued tasks.
     due: BTreeSet<(Timestamp, u32)>,
     /// When what ended is to be forgotten.
-    kept: BTreeSet<(Timestamp, u32)>,
+    kept: Kept,
     /// The chain of claims. All last equally long, so one that is renewed becomes the last: no set has to be searched.
     first: u32,
     last: u32,
 }
 
 impl Timers {
-    pub(super) const fn new() -> Self {
-        Self { due: BTreeSet::new(), kept: BTreeSet::new(), first: NONE, last: NONE }
+    pub(super) fn new() -> Self {
+        Self { due: BTreeSet::new(), kept: Kept::default(), first: NONE, last: NONE }
     }
 
     #[cfg(test)]
@@ -79,7 +79,7 @@ impl Store {
         for _ in 0..most {
             let too_many = self.timers.kept.len() > self.history;
             match self.timers.kept.first() {
-                Some(&(until, at)) if too_many || until <= self.now => self.forget(at),
+                Some((until, at)) if too_many || until <= self.now => self.forget(at),
                 _ => return,
             }
         }
@@ -107,14 +107,14 @@ impl Store {
     /// A task that has ended is kept so long.
     pub(super) fn keep(&mut self, at: u32) {
         if let Some(until) = self.rows[at].kept_until() {
-            self.timers.kept.insert((until, at));
+            self.timers.kept.insert(until, at);
         }
     }
 
     /// A task that had ended is forgotten, or lives again.
     pub(super) fn unkeep(&mut self, at: u32) {
         if let Some(until) = self.rows[at].kept_until() {
-            self.timers.kept.remove(&(until, at));
+            self.timers.kept.remove(until, at);
         }
     }
 
@@ -154,7 +154,7 @@ impl Store {
         let due = self.timers.due.first().map(|(due, _)| *due);
         // nobody waits for memory: a call that sleeps looks for it now and then, and no timer of its own is set
         let pace = self.times.flush.max(Duration::from_millis(1));
-        let kept = self.timers.kept.first().map(|(until, _)| (*until).max(self.now.after(pace)));
+        let kept = self.timers.kept.first().map(|(until, _)| until.max(self.now.after(pace)));
         lapse.into_iter().chain(due).chain(kept).min().unwrap_or(Timestamp::from_millis(u64::MAX))
     }
 }

@@ -38,6 +38,11 @@ impl Sleepers {
         self.calls.len()
     }
 
+    /// Whether one of those asleep wakes by itself no later than this.
+    pub(super) fn wakes_by(&self, moment: Timestamp) -> bool {
+        self.armed.first().is_some_and(|(first, _)| *first <= moment)
+    }
+
     /// Something is to happen at this moment: whoever sleeps must not sleep past it.
     pub(super) fn rings_at(&mut self, moment: Timestamp) {
         if !self.armed.is_empty() {

@@ -4,10 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -20,6 +17,10 @@ use super::{
     outage::By,
     row::Row,
     store::{Shared, Store, unknown},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     wake::Wakes,
 };
 
@@ -88,11 +89,16 @@ impl Watcher {
         Self { heard: Mutex::default(), seen, place: AtomicUsize::new(0) }
     }
 
+    /// Whether its reader is to hear of what has this number.
+    pub(super) const fn hears(&self, seq: u64) -> bool {
+        seq > self.seen
+    }
+
     /// Something happened; under the store's lock.
     fn hear(&self, event: &Arc<Event>, ends: bool, wakes: &mut Wakes) {
         // parts are told apart by turn and index, never by their number
         let is_part = matches!(event.kind, EventKind::OutputPart { .. });
-        if event.seq <= self.seen && !is_part && !ends {
+        if !self.hears(event.seq) && !is_part && !ends {
             return;
         }
         let mut heard = self.heard();

@@ -25,6 +25,8 @@
 //! assert!(models::find("no-such-model").is_err());
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod folders;
 mod install;

@@ -9,8 +9,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Envelope, Error, ErrorKind, FunctionRef, Lane, Name, Quality, Result, Schema, Template, TemplateSet,
-    Tenant, Version, Wanted, Weight, schema::nearest,
+    Envelope, Error, ErrorKind, Excess, FunctionRef, Lane, Largest, Name, Quality, Result, Schema, Template,
+    TemplateSet, Tenant, Version, Wanted, Weight, schema::nearest,
 };
 
 /// How many lanes of qualities that stand in no template are kept worked out.
@@ -36,6 +36,10 @@ impl Known {
 
     pub(super) const fn set(&self) -> &TemplateSet {
         &self.set
+    }
+
+    pub(super) const fn largest(&self) -> Option<&Largest> {
+        self.set.largest.as_ref()
     }
 
     /// How long ago it was read or found unchanged.
@@ -115,6 +119,8 @@ impl Known {
 pub(super) struct Placed {
     pub(super) lane: Lane,
     pub(super) envelope: Arc<Envelope>,
+    /// What they need of which no worker has so much.
+    pub(super) excess: Option<Excess>,
 }
 
 /// A template with what is worked out of it once.
@@ -141,7 +147,8 @@ impl Served {
         })
     }
 
-    pub(super) fn place(&self, quality: &Quality) -> Result<Arc<Placed>> {
+    /// Where tasks of this quality go, if the most that any worker has is so much.
+    pub(super) fn place(&self, quality: &Quality, largest: Option<&Largest>) -> Result<Arc<Placed>> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(placed) = places.get(quality) {
             return Ok(placed.clone());
@@ -149,9 +156,11 @@ impl Served {
         if !self.template.takes(quality) {
             return Err(self.unknown(quality));
         }
+        let envelope = self.template.envelope(quality);
         let placed = Arc::new(Placed {
             lane: self.template.lane(quality),
-            envelope: Arc::new(self.template.envelope(quality)),
+            excess: largest.and_then(|largest| largest.excess(&envelope.requires)),
+            envelope: Arc::new(envelope),
         });
         if places.len() < MAX_PLACES {
             places.insert(quality.clone(), placed.clone());

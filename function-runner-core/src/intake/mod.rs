@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::Mutex, time::Instant};
 
-use self::known::{Known, Served};
+use self::known::{Known, Placed, Served};
 pub use self::request::{FollowUpRequest, Request};
 use crate::{
     Error, ErrorKind, Executor, Fault, FaultCode, FollowUp, FunctionRef, Payload, Quality, Result, Task,
@@ -35,6 +35,15 @@ const SOON: Duration = Duration::from_secs(1);
 pub struct Intake {
     shared: Arc<Shared>,
     patience: Duration,
+}
+
+/// What became of a request that nobody was asked about.
+#[derive(Debug)]
+pub enum Admitted {
+    /// It is a task.
+    Task(Task),
+    /// The executor must be asked first: [`Intake::admit`] does.
+    Later(Request),
 }
 
 #[derive(Debug)]
@@ -84,31 +93,41 @@ impl Intake {
     /// [`ErrorKind::InvalidInput`] with every fault, [`ErrorKind::ImpossibleRequirement`], each with the task's id
     /// and nothing stored; or what the executor says where its templates are needed.
     pub async fn admit(&self, request: Request) -> Result<Task> {
-        self.admit_unnamed(&request).await.map_err(|error| error.with_task(&request.id))
+        match self.admit_now(request)? {
+            Admitted::Task(task) => Ok(task),
+            Admitted::Later(request) => self.admit_anew(request).await,
+        }
     }
 
-    async fn admit_unnamed(&self, request: &Request) -> Result<Task> {
-        request.check()?;
+    /// Makes a task of this request, if what is known of the functions is enough for that.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`admit`](Self::admit) that nothing newer could change.
+    pub fn admit_now(&self, request: Request) -> Result<Admitted> {
+        request.check().map_err(|error| error.with_task(&request.id))?;
         let known = self.shared.known();
         if known.age() > STALE && known.is_read() {
             self.refresh_behind();
         }
-        match make(&known, request) {
-            Err(error) if may_be_newer(&error) => self.admit_anew(request).await,
-            made => made,
+        match resolve(&known, &request) {
+            Ok(resolved) => Ok(Admitted::Task(resolved.task(request))),
+            Err(error) if may_be_newer(&error) => Ok(Admitted::Later(request)),
+            Err(error) => Err(error.with_task(&request.id)),
         }
     }
 
     /// What was refused may be possible by now: asks the executor before it is refused for good.
-    async fn admit_anew(&self, request: &Request) -> Result<Task> {
+    async fn admit_anew(&self, request: Request) -> Result<Task> {
         let give_up = Instant::now() + self.patience;
         loop {
-            let known = self.shared.read(SOON).await?;
-            match make(&known, request) {
+            let known = self.shared.read(SOON).await.map_err(|error| error.with_task(&request.id))?;
+            match resolve(&known, &request) {
                 Err(error) if error.kind() == ErrorKind::UnknownFunction && Instant::now() < give_up => {
                     tokio::time::sleep_until(give_up.min(Instant::now() + SOON)).await;
                 }
-                made => return made,
+                Err(error) => return Err(error.with_task(&request.id)),
+                Ok(resolved) => return Ok(resolved.task(request)),
             }
         }
     }
@@ -158,48 +177,67 @@ fn may_be_newer(error: &Error) -> bool {
     matches!(error.kind(), UnknownFunction | UnknownQuality | ImpossibleRequirement)
 }
 
-/// Makes a task of a request with what is known: pure.
-fn make(known: &Known, request: &Request) -> Result<Task> {
+/// What is known makes of a request.
+struct Resolved {
+    placed: Arc<Placed>,
+    /// The input with its defaults filled in, where there were any to fill.
+    filled: Option<Payload>,
+    follow_ups: Vec<FollowUp>,
+    increment: u64,
+}
+
+/// Holds a request against what is known: pure.
+fn resolve(known: &Known, request: &Request) -> Result<Resolved> {
     let served = known.find(&request.function)?;
-    let placed = served.place(&request.quality)?;
-    let input = validate(served, request)?;
-    if let Some(excess) =
-        known.set().largest.as_ref().and_then(|largest| largest.excess(&placed.envelope.requires))
-    {
-        return Err(impossible(served, &request.quality, &excess));
+    let placed = served.place(&request.quality, known.largest())?;
+    let filled = validate(served, request)?;
+    if let Some(excess) = &placed.excess {
+        return Err(impossible(served, &request.quality, excess));
     }
     request.check_dedupe(placed.envelope.retention)?;
-    let mut envelope = placed.envelope.clone();
-    if let Some(retry) = request.retry {
-        Arc::make_mut(&mut envelope).retry = retry;
-    }
     let weight = known.weight(request.tenant.as_ref());
-    let mut task = Task {
-        id: request.id.clone(),
-        function: request.function.clone(),
-        input: request.input.clone(),
-        quality: request.quality.clone(),
-        priority: request.priority,
-        tenant: request.tenant.clone(),
-        labels: request.labels.clone(),
-        delay: request.delay,
-        deadline: request.deadline,
-        retry: request.retry,
-        dedupe: request.dedupe.clone(),
-        follow_ups: follow_ups(known, request, weight)?,
-        lane: placed.lane.clone(),
-        increment: schedule::increment(served.template.cost, request.priority, weight),
-        envelope,
-        written: None,
-    };
-    if let Some(filled) = input {
-        task.fill(filled);
+    let follow_ups = follow_ups(known, request, weight)?;
+    let increment = schedule::increment(served.template.cost, request.priority, weight);
+    Ok(Resolved { placed, filled, follow_ups, increment })
+}
+
+impl Resolved {
+    fn task(self, request: Request) -> Task {
+        let mut envelope = self.placed.envelope.clone();
+        if let Some(retry) = request.retry {
+            Arc::make_mut(&mut envelope).retry = retry;
+        }
+        let mut task = Task {
+            id: request.id,
+            function: request.function,
+            input: request.input,
+            quality: request.quality,
+            priority: request.priority,
+            tenant: request.tenant,
+            labels: request.labels,
+            delay: request.delay,
+            deadline: request.deadline,
+            retry: request.retry,
+            dedupe: request.dedupe,
+            follow_ups: self.follow_ups,
+            lane: self.placed.lane.clone(),
+            increment: self.increment,
+            envelope,
+            written: None,
+        };
+        if let Some(filled) = self.filled {
+            task.fill(filled);
+        }
+        task
     }
-    Ok(task)
 }
 
 /// The input with its defaults filled in, where there were any to fill.
 fn validate(served: &Served, request: &Request) -> Result<Option<Payload>> {
+    let schema = served.schema()?;
+    if schema.takes_as_it_is(request.input.as_bytes()) {
+        return Ok(None);
+    }
     let mut input = schema::parse(request.input.as_bytes()).map_err(|error| {
         let name = &request.function.name;
         Error::of_faults(
@@ -207,7 +245,6 @@ fn validate(served: &Served, request: &Request) -> Result<Option<Payload>> {
             error.faults().to_vec(),
         )
     })?;
-    let schema = served.schema()?;
     let filled = schema.fill_defaults(&mut input);
     let mut faults = schema.check(&input);
     if faults.is_empty() {
@@ -242,7 +279,7 @@ fn follow_ups(known: &Known, request: &Request, weight: Weight) -> Result<Vec<Fo
         let served = known
             .find(&wanted.function)
             .map_err(|error| error.with_context("follow-up", &wanted.function))?;
-        let placed = served.place(&Quality::Standard)?;
+        let placed = served.place(&Quality::Standard, known.largest())?;
         let increment = schedule::increment(served.template.cost, request.priority, weight);
         let (function, labels): (FunctionRef, _) = (wanted.function.clone(), wanted.labels.clone());
         Ok(FollowUp::new(function, labels, placed.lane.clone(), increment, placed.envelope.clone()))

@@ -185,7 +185,7 @@ async fn what_no_worker_could_hold_is_refused_and_what_none_was_seen_for_waits()
     largest.merge(&Capacity::new().cpu_millis(2000).gpu(12_288));
     let intake = Intake::new(Publisher::of(Vec::new()));
     intake.shared.learn(TemplateSet::of_templates(vec![large], Some(largest)));
-    let error = make(&intake.shared.known(), &request("shout", &good())).unwrap_err();
+    let error = resolve(&intake.shared.known(), &request("shout", &good())).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ImpossibleRequirement);
     assert!(
         error.message().contains("it needs 24000 MiB of GPU memory, the largest GPU known has 12288 MiB"),

@@ -3,17 +3,18 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     fmt,
-    hash::{BuildHasherDefault, Hash, Hasher},
+    hash::Hash,
 };
-
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     clock::{Flow, LaneClock, excess, order, reached},
     merge::Merge,
     ranked::Ranked,
 };
-use crate::Lane;
+use crate::{Lane, lane::LaneMap};
+
+/// The most tasks for which a lane that ran empty may have tables that are kept for the next.
+const SPARE_LIMIT: usize = 1 << 12;
 
 /// The ready tasks of all lanes of one store, by key; delayed and running ones are not in it.
 ///
@@ -27,7 +28,9 @@ use crate::Lane;
 /// See the [module](super) for an example.
 pub struct Order<K> {
     /// Lanes that have a task ready or a pause mark.
-    lanes: HashMap<Lane, Queue<K>, BuildHasherDefault<LaneHasher>>,
+    lanes: LaneMap<Queue<K>>,
+    /// What the last lane left that ran empty: the next that wakes takes it over, tables and all.
+    spare: Option<Queue<K>>,
     /// The largest comparable virtual time that any call has left behind, `W`.
     reach: u64,
     /// How many calls have taken; tells a lane that is named twice in one.
@@ -38,7 +41,7 @@ struct Queue<K> {
     clock: LaneClock,
     /// The tag of the first of `ready`: a call looks at the head of every lane it names.
     head: Option<u64>,
-    ready: Ranked<(u64, K)>,
+    ready: Ranked<K>,
     slots: HashMap<K, Slot>,
     call: u64,
 }
@@ -74,7 +77,7 @@ impl<K: Ord + Clone + Hash> Order<K> {
     /// Nothing ready, nothing paused.
     #[must_use]
     pub fn new() -> Self {
-        Self { lanes: HashMap::default(), reach: 0, calls: 0 }
+        Self { lanes: LaneMap::default(), spare: None, reach: 0, calls: 0 }
     }
 
     /// A task of this flow becomes ready: submitted, due, or to be tried again. Answers its tag.
@@ -164,7 +167,7 @@ impl<K: Ord + Clone + Hash> Order<K> {
     pub fn ahead(&self, lane: &Lane, key: &K) -> Option<usize> {
         let queue = self.lanes.get(lane)?;
         let slot = queue.slots.get(key)?;
-        queue.ready.place(&(slot.tag, key.clone()))
+        queue.ready.place(slot.tag, key)
     }
 
     /// The decision of a lease call: takes what is given to a worker with this room that asks for these
@@ -183,7 +186,7 @@ impl<K: Ord + Clone + Hash> Order<K> {
             reach = reached(reach, queue.clock.virtual_time(), pick.shift);
             match queue.head {
                 Some(tag) => merge.offer_next(&pick, tag),
-                None => drop(self.lanes.remove(pick.lane)),
+                None => self.drop_lane(pick.lane),
             }
             given.push(Given { lane: pick.lane.clone(), key, order: pick.order });
         }
@@ -219,7 +222,7 @@ impl<K: Ord + Clone + Hash> Order<K> {
     fn awake(&mut self, lane: &Lane) -> &mut Queue<K> {
         let queue = match self.lanes.entry(lane.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Queue::new()),
+            Entry::Vacant(entry) => entry.insert(self.spare.take().unwrap_or_else(Queue::new)),
         };
         if queue.ready.len() == 0 {
             queue.clock.wake(self.reach);
@@ -235,7 +238,17 @@ impl<K: Ord + Clone + Hash> Order<K> {
         }
         queue.clock.stop();
         if !queue.clock.is_paused() {
-            self.lanes.remove(lane);
+            self.drop_lane(lane);
+        }
+    }
+
+    /// Drops a lane that has run empty and is not paused.
+    fn drop_lane(&mut self, lane: &Lane) {
+        if let Some(mut queue) = self.lanes.remove(lane)
+            && queue.slots.capacity().max(queue.clock.flows()) <= SPARE_LIMIT
+        {
+            queue.clock.stop();
+            self.spare = Some(queue);
         }
     }
 }
@@ -254,15 +267,15 @@ impl<K: Ord + Clone + Hash> Queue<K> {
     fn put(&mut self, key: K, slot: Slot) {
         let tag = slot.tag;
         if let Some(old) = self.slots.insert(key.clone(), slot) {
-            self.ready.remove(&(old.tag, key.clone()));
+            self.ready.remove(old.tag, &key);
         }
-        self.ready.insert((tag, key));
+        self.ready.insert(tag, key);
         self.find_head();
     }
 
     fn remove(&mut self, key: &K) -> bool {
         let Some(slot) = self.slots.remove(key) else { return false };
-        self.ready.remove(&(slot.tag, key.clone()));
+        self.ready.remove(slot.tag, key);
         self.find_head();
         true
     }
@@ -277,12 +290,12 @@ impl<K: Ord + Clone + Hash> Queue<K> {
     }
 
     fn find_head(&mut self) {
-        self.head = self.ready.first().map(|(tag, _)| *tag);
+        self.head = self.ready.first().map(|(tag, _)| tag);
     }
 
     fn head(&self) -> Option<Head<'_, K>> {
         let (tag, key) = self.ready.first().filter(|_| !self.clock.is_paused())?;
-        Some(Head { order: order(*tag, self.clock.shift()), key })
+        Some(Head { order: order(tag, self.clock.shift()), key })
     }
 }
 
@@ -298,24 +311,6 @@ impl<K> fmt::Debug for Order<K> {
             .field("lanes", &self.lanes.len())
             .field("reach", &self.reach)
             .finish_non_exhaustive()
-    }
-}
-
-/// Lanes are named by templates, not by callers, so their table needs no hash that withstands chosen names; a
-/// call may look up a hundred of them.
-#[derive(Default)]
-struct LaneHasher(u64);
-
-impl Hasher for LaneHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
-    }
-
-    /// The end of a text: with nothing behind it, it tells nothing apart.
-    fn write_u8(&mut self, _: u8) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

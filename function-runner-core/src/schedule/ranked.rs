@@ -1,80 +1,92 @@
 //! An ordered set that can tell the place of what it holds.
 
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque, mem};
 
 /// The most items of one block. Large enough that a million items are few blocks, small enough that moving
 /// one's items costs less than a cache miss or two.
 const BLOCK: usize = 512;
 
-/// Items in order, in blocks of up to [`BLOCK`].
+/// Keys in order of their tags, equal ones by key, in blocks of up to [`BLOCK`].
 ///
-/// Everything but [`place`](Self::place) costs a binary search over the blocks and one inside a block. The
-/// place sums the lengths of the blocks before, a few thousand of a million items; the standard library's
-/// ordered sets would have to walk over every item.
+/// Everything but [`place`](Self::place) costs a binary search over the blocks and one inside a block; both
+/// read tags alone, which lie side by side, and keys only where tags are equal. The place sums the lengths of
+/// the blocks before, a few thousand of a million items; the standard library's ordered sets would have to
+/// walk over every item.
 #[derive(Clone, Debug)]
-pub(super) struct Ranked<T> {
+pub(super) struct Ranked<K> {
     /// None of them is empty.
-    blocks: VecDeque<VecDeque<T>>,
+    blocks: VecDeque<Block<K>>,
+    /// A block that ran empty, for the next that is needed: what comes and goes allocates nothing.
+    spare: Block<K>,
     len: usize,
 }
 
-impl<T> Default for Ranked<T> {
+/// Tags and their keys, place by place.
+#[derive(Clone, Debug)]
+struct Block<K> {
+    /// The last of the tags.
+    last: u64,
+    tags: VecDeque<u64>,
+    keys: VecDeque<K>,
+}
+
+impl<K> Default for Ranked<K> {
     fn default() -> Self {
-        Self { blocks: VecDeque::new(), len: 0 }
+        Self { blocks: VecDeque::new(), spare: Block::default(), len: 0 }
     }
 }
 
-impl<T: Ord> Ranked<T> {
+impl<K> Default for Block<K> {
+    fn default() -> Self {
+        Self { last: 0, tags: VecDeque::new(), keys: VecDeque::new() }
+    }
+}
+
+impl<K: Ord> Ranked<K> {
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn first(&self) -> Option<&T> {
-        self.blocks.front()?.front()
+    pub(super) fn first(&self) -> Option<(u64, &K)> {
+        let block = self.blocks.front()?;
+        Some((*block.tags.front()?, block.keys.front()?))
     }
 
-    pub(super) fn pop_first(&mut self) -> Option<T> {
+    pub(super) fn pop_first(&mut self) -> Option<(u64, K)> {
         let block = self.blocks.front_mut()?;
-        let item = block.pop_front()?;
-        if block.is_empty() {
-            self.blocks.pop_front();
+        let item = (block.tags.pop_front()?, block.keys.pop_front()?);
+        if block.tags.is_empty() {
+            self.spare = self.blocks.pop_front()?;
         }
         self.len -= 1;
         Some(item)
     }
 
-    /// Puts an item in, unless it is there.
-    pub(super) fn insert(&mut self, item: T) {
-        let at = self.block_for(&item);
-        if at == self.blocks.len() {
-            return self.append(item);
-        }
-        let block = &mut self.blocks[at];
-        let place = match block.binary_search(&item) {
-            Ok(_) => return,
-            Err(place) => place,
-        };
+    /// Puts a key in under this tag, unless it is there.
+    pub(super) fn insert(&mut self, tag: u64, key: K) {
+        let at = self.block_for(tag, &key);
+        let Some(block) = self.blocks.get_mut(at) else { return self.append(tag, key) };
+        let Err(place) = block.find(tag, &key) else { return };
         self.len += 1;
-        if block.len() < BLOCK {
-            block.insert(place, item);
-            return;
+        if block.tags.len() < BLOCK {
+            return block.insert(place, tag, key);
         }
         let mut upper = block.split_off(BLOCK / 2);
         match place.checked_sub(BLOCK / 2) {
-            Some(place) => upper.insert(place, item),
-            None => block.insert(place, item),
+            Some(place) => upper.insert(place, tag, key),
+            None => block.insert(place, tag, key),
         }
         self.blocks.insert(at + 1, upper);
     }
 
-    /// Takes an item out; answers whether it was there.
-    pub(super) fn remove(&mut self, item: &T) -> bool {
-        let at = self.block_for(item);
+    /// Takes a key out; answers whether it was there under this tag.
+    pub(super) fn remove(&mut self, tag: u64, key: &K) -> bool {
+        let at = self.block_for(tag, key);
         let Some(block) = self.blocks.get_mut(at) else { return false };
-        let Ok(place) = block.binary_search(item) else { return false };
+        let Ok(place) = block.find(tag, key) else { return false };
         block.remove(place);
         self.len -= 1;
-        if block.is_empty() {
+        if block.tags.is_empty() {
             self.blocks.remove(at);
         } else {
             self.join(at);
@@ -83,38 +95,94 @@ impl<T: Ord> Ranked<T> {
         true
     }
 
-    /// How many items stand before this one, if it is there.
-    pub(super) fn place(&self, item: &T) -> Option<usize> {
-        let at = self.block_for(item);
-        let place = self.blocks.get(at)?.binary_search(item).ok()?;
-        Some(self.blocks.iter().take(at).map(VecDeque::len).sum::<usize>() + place)
+    /// How many keys stand before this one, if it is there.
+    pub(super) fn place(&self, tag: u64, key: &K) -> Option<usize> {
+        let at = self.block_for(tag, key);
+        let place = self.blocks.get(at)?.find(tag, key).ok()?;
+        Some(self.blocks.iter().take(at).map(|block| block.tags.len()).sum::<usize>() + place)
     }
 
-    /// The block in which this item is or belongs; none where it would be the last of all.
-    fn block_for(&self, item: &T) -> usize {
-        self.blocks.partition_point(|block| block.back().is_some_and(|last| last < item))
+    /// The block in which this key is or belongs; none where it would be the last of all.
+    fn block_for(&self, tag: u64, key: &K) -> usize {
+        self.blocks.partition_point(|block| {
+            block.last < tag || block.last == tag && block.keys.back().is_some_and(|last| last < key)
+        })
     }
 
     /// Behind everything: work mostly comes in order, and so leaves full blocks instead of halves.
-    fn append(&mut self, item: T) {
+    fn append(&mut self, tag: u64, key: K) {
         self.len += 1;
-        match self.blocks.back_mut() {
-            Some(last) if last.len() < BLOCK => last.push_back(item),
-            _ => self.blocks.push_back(VecDeque::from([item])),
+        if let Some(last) = self.blocks.back_mut()
+            && last.tags.len() < BLOCK
+        {
+            return last.insert(last.tags.len(), tag, key);
         }
+        let mut block = mem::take(&mut self.spare);
+        block.insert(0, tag, key);
+        self.blocks.push_back(block);
     }
 
     /// Joins two neighbours of which one has become small: what is taken out of the middle leaves no trail of
     /// blocks that are all but empty.
     fn join(&mut self, at: usize) {
-        let len = |at: usize| self.blocks.get(at).map(VecDeque::len);
+        let len = |at: usize| self.blocks.get(at).map(|block| block.tags.len());
         if let (Some(left), Some(right)) = (len(at), len(at.wrapping_add(1)))
             && left.min(right) < BLOCK / 8
             && left + right <= BLOCK / 2
             && let Some(mut moved) = self.blocks.remove(at + 1)
         {
-            self.blocks[at].append(&mut moved);
+            let block = &mut self.blocks[at];
+            block.tags.append(&mut moved.tags);
+            block.keys.append(&mut moved.keys);
+            block.last = moved.last;
         }
+    }
+}
+
+impl<K: Ord> Block<K> {
+    /// Where this key is, or else where it belongs.
+    fn find(&self, tag: u64, key: &K) -> Result<usize, usize> {
+        let mut from = self.tags.partition_point(|other| *other < tag);
+        let mut to = from;
+        if self.tags.get(from) == Some(&tag) {
+            to = self.tags.partition_point(|other| *other <= tag);
+        }
+        while from < to {
+            let middle = from + (to - from) / 2;
+            match self.keys[middle].cmp(key) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Equal => return Ok(middle),
+                Ordering::Greater => to = middle,
+            }
+        }
+        Err(from)
+    }
+
+    fn insert(&mut self, place: usize, tag: u64, key: K) {
+        if place == self.tags.len() {
+            self.last = tag;
+        }
+        self.tags.insert(place, tag);
+        self.keys.insert(place, key);
+    }
+
+    fn remove(&mut self, place: usize) {
+        self.tags.remove(place);
+        self.keys.remove(place);
+        if place == self.tags.len() {
+            self.find_last();
+        }
+    }
+
+    fn split_off(&mut self, place: usize) -> Self {
+        let upper =
+            Self { last: self.last, tags: self.tags.split_off(place), keys: self.keys.split_off(place) };
+        self.find_last();
+        upper
+    }
+
+    fn find_last(&mut self) {
+        self.last = self.tags.back().copied().unwrap_or_default();
     }
 }
 
@@ -126,10 +194,19 @@ mod tests {
 
     use super::*;
 
+    /// Tags rise with keys, and up to nine of them are equal.
+    const fn tag(key: u32) -> u64 {
+        key as u64 / 9
+    }
+
     fn check(ranked: &Ranked<u32>, set: &BTreeSet<u32>) {
         assert_eq!(ranked.len(), set.len());
-        assert!(ranked.blocks.iter().flatten().eq(set));
-        assert!(ranked.blocks.iter().all(|block| !block.is_empty() && block.len() <= BLOCK));
+        assert!(ranked.blocks.iter().flat_map(|block| &block.keys).eq(set));
+        for block in &ranked.blocks {
+            assert!((1..=BLOCK).contains(&block.keys.len()));
+            assert!(block.keys.iter().map(|key| tag(*key)).eq(block.tags.iter().copied()));
+            assert_eq!(block.tags.back(), Some(&block.last));
+        }
     }
 
     proptest! {
@@ -140,21 +217,23 @@ mod tests {
         ) {
             let mut set: BTreeSet<u32> = (0..start).collect();
             let mut ranked = Ranked::default();
-            set.iter().for_each(|item| ranked.insert(*item));
+            set.iter().for_each(|item| ranked.insert(tag(*item), *item));
             for (step, item) in steps {
                 match step {
                     0..3 => {
-                        ranked.insert(item);
+                        ranked.insert(tag(item), item);
                         set.insert(item);
                     }
-                    3..6 => prop_assert_eq!(ranked.remove(&item), set.remove(&item)),
-                    6 => prop_assert_eq!(ranked.pop_first(), set.pop_first()),
+                    3..6 => prop_assert_eq!(ranked.remove(tag(item), &item), set.remove(&item)),
+                    6 => {
+                        prop_assert_eq!(ranked.pop_first(), set.pop_first().map(|item| (tag(item), item)));
+                    },
                     _ => {
                         let expected = set.contains(&item).then(|| set.range(..item).count());
-                        prop_assert_eq!(ranked.place(&item), expected);
+                        prop_assert_eq!(ranked.place(tag(item), &item), expected);
                     }
                 }
-                prop_assert_eq!(ranked.first(), set.first());
+                prop_assert_eq!(ranked.first(), set.first().map(|item| (tag(*item), item)));
             }
             check(&ranked, &set);
         }
@@ -163,13 +242,15 @@ mod tests {
     #[test]
     fn what_is_left_of_many_takes_few_blocks() {
         let mut ranked = Ranked::default();
-        (0..100_000_u32).for_each(|item| ranked.insert(item));
+        (0..100_000_u32).for_each(|item| ranked.insert(tag(item), item));
         assert_eq!(ranked.blocks.len(), 100_000_usize.div_ceil(BLOCK), "in order: full blocks");
         let left: BTreeSet<u32> = (0..100_000).filter(|item| item % 500 == 0).collect();
-        (0..100_000).filter(|item| !left.contains(item)).for_each(|item| assert!(ranked.remove(&item)));
+        (0..100_000)
+            .filter(|item| !left.contains(item))
+            .for_each(|item| assert!(ranked.remove(tag(item), &item)));
         check(&ranked, &left);
         assert!(ranked.blocks.len() <= 4, "{} blocks of 200 items", ranked.blocks.len());
-        left.iter().for_each(|item| assert!(ranked.remove(item)));
+        left.iter().for_each(|item| assert!(ranked.remove(tag(*item), item)));
         assert!(ranked.blocks.is_empty() && ranked.first().is_none());
     }
 }

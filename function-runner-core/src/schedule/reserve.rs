@@ -1,12 +1,9 @@
 //! Room for large tasks: which lane a worker drains for, and when.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Given, Head};
-use crate::{Lane, Times, Timestamp, WorkerId};
+use crate::{Lane, Times, Timestamp, WorkerId, lane::LaneMap};
 
 /// How many workers may drain at a time: a quarter of those alive, but at least one.
 #[must_use]
@@ -73,9 +70,9 @@ pub fn choose<'a>(
 #[derive(Clone, Debug)]
 pub struct Reserve<K> {
     times: Times,
-    passed: HashMap<Lane, Timestamp>,
+    passed: LaneMap<Timestamp>,
     drains: BTreeMap<Lane, Drain>,
-    outsized: HashMap<Lane, K>,
+    outsized: LaneMap<K>,
 }
 
 #[derive(Clone, Debug)]
@@ -88,7 +85,7 @@ impl<K: Eq> Reserve<K> {
     /// Nothing passed over.
     #[must_use]
     pub fn new(times: Times) -> Self {
-        Self { times, passed: HashMap::new(), drains: BTreeMap::new(), outsized: HashMap::new() }
+        Self { times, passed: LaneMap::default(), drains: BTreeMap::new(), outsized: LaneMap::default() }
     }
 
     /// The lane that this worker is to drain for; then it is given nothing. A call that names only the lane
@@ -130,11 +127,17 @@ impl<K: Eq> Reserve<K> {
     ) where
         K: 'a,
     {
-        let Some(last) = given.iter().map(|given| (given.order, &given.lane)).max() else { return };
-        for given in given {
-            self.forget(&given.lane);
-            self.outsized.remove(&given.lane);
+        if !self.is_unmarked() {
+            for given in given {
+                self.forget(&given.lane);
+                self.outsized.remove(&given.lane);
+            }
         }
+        let mut would_fit = would_fit.into_iter().peekable();
+        if would_fit.peek().is_none() {
+            return;
+        }
+        let Some(last) = given.iter().map(|given| (given.order, &given.lane)).max() else { return };
         for (lane, head) in would_fit {
             self.meet(lane, head.key);
             if (head.order, lane) < last && !self.passed.contains_key(lane) {
@@ -146,6 +149,9 @@ impl<K: Eq> Reserve<K> {
     /// A task has left its lane unserved, or ended while it was delayed: cancelled, or past its deadline.
     /// `empty` is whether the lane has nothing ready now.
     pub fn removed(&mut self, lane: &Lane, key: &K, empty: bool) {
+        if self.is_unmarked() {
+            return;
+        }
         if empty {
             self.forget(lane);
         }
@@ -197,6 +203,11 @@ impl<K: Eq> Reserve<K> {
         if self.outsized.get(lane).is_some_and(|outsized| outsized != key) {
             self.outsized.remove(lane);
         }
+    }
+
+    /// Whether nothing is remembered of any lane, as in a store without large tasks.
+    fn is_unmarked(&self) -> bool {
+        self.passed.is_empty() && self.drains.is_empty() && self.outsized.is_empty()
     }
 
     fn forget(&mut self, lane: &Lane) {

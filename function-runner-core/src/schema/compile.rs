@@ -3,11 +3,12 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use jsonschema::{
-    Draft, PatternOptions, ValidationError, ValidationOptions, Validator, error::ValidationErrorKind,
+    Draft, PatternOptions, Retrieve, ValidationError, ValidationOptions, Validator,
+    error::ValidationErrorKind, json::Json,
 };
 use serde_json::Value;
 
@@ -15,6 +16,7 @@ use super::{
     defaults::Plan,
     explain,
     fault::Fault,
+    flat::{Flat, FlatJson},
     parse::depth_fault,
     pointer::{Path, resolve, segment},
     survey::{Survey, survey},
@@ -50,6 +52,8 @@ pub(super) struct Inner {
     pub(super) source: Value,
     pub(super) survey: Survey,
     validator: Validator,
+    /// The same for text that was not made into values; compiled when the first comes.
+    flat: OnceLock<Option<Validator<FlatJson>>>,
     defaults: Option<Plan>,
     /// Validators of single keywords, made when a value first needs explaining.
     parts: Mutex<HashMap<Part, Option<Arc<Validator>>>>,
@@ -75,8 +79,14 @@ impl Schema {
     pub fn compile(source: &Value) -> Result<Self> {
         let survey = survey(source)?;
         let validator = options().build(source).map_err(|error| refusal(source, &error))?;
-        let mut inner =
-            Inner { source: source.clone(), survey, validator, defaults: None, parts: Mutex::default() };
+        let mut inner = Inner {
+            source: source.clone(),
+            survey,
+            validator,
+            flat: OnceLock::new(),
+            defaults: None,
+            parts: Mutex::default(),
+        };
         if inner.survey.has_defaults {
             inner.defaults =
                 Plan::of(&inner.source, inner.ref_stands_alone(), |reference| inner.resolve(reference));
@@ -100,6 +110,21 @@ impl Schema {
     #[must_use]
     pub fn is_valid(&self, input: &Value) -> bool {
         depth_fault(input).is_none() && self.0.validator.is_valid(input)
+    }
+
+    /// Whether this text is surely a value without a violation, in which no default is to be filled in: the quick way
+    /// for most inputs. Where it says no, [`parse`](super::parse()), [`fill_defaults`](Self::fill_defaults) and
+    /// [`check`](Self::check) find out.
+    pub(crate) fn takes_as_it_is(&self, text: &[u8]) -> bool {
+        if self.0.defaults.is_some() {
+            return false;
+        }
+        let compile = || options_for().with_draft(self.0.validator.draft()).build(&self.0.source).ok();
+        let validator = self.0.flat.get_or_init(compile);
+        validator
+            .as_ref()
+            .zip(Flat::read(text))
+            .is_some_and(|(validator, flat)| validator.is_valid(flat.root()))
     }
 
     /// Fills in absent fields that have a default; true if there were any.
@@ -161,7 +186,11 @@ impl Inner {
 }
 
 fn options() -> ValidationOptions<'static> {
-    jsonschema::options()
+    options_for()
+}
+
+fn options_for<F: Json>() -> ValidationOptions<'static, Arc<dyn Retrieve>, F> {
+    jsonschema::options_for()
         .offline()
         .with_pattern_options(PatternOptions::regex())
         .should_validate_formats(true)

@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `parse` | JSON text into a value, with its depth bounded first |
+//! | `flat` | JSON text as a validator reads it, without a tree |
 //! | `compile` | [`Schema`]: a schema compiled once, and what it offers |
 //! | `survey` | what a schema may be at all: depth, size, work |
 //! | `explain` | every violation, found by walking schema and value side by side |
@@ -25,6 +26,7 @@ mod compile;
 mod defaults;
 mod explain;
 mod fault;
+mod flat;
 mod nearest;
 mod parse;
 mod pointer;

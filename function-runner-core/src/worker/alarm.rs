@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep};
-
 use super::desk::Desk;
+use crate::runtime::{Instant, Sleep, sleep};
 
 /// The longest it sleeps: it may ring early, and then something else is due.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);

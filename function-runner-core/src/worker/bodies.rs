@@ -2,14 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-
-use super::{
-    models::ModelId,
-    step::Seat,
-    watchdog::{Mark, Watchdog},
-};
-use crate::{Beat, Context, Control, Finish, LogLevel, Report};
+use super::{body::Runner, models::ModelId, served::Served, step::Seat, watchdog::Watchdog};
+use crate::{Beat, Control, Finish, LogLevel, Report};
 
 /// The most bytes of one beat: 1 MiB.
 const MOST: usize = 1 << 20;
@@ -23,13 +17,13 @@ const CLAIM: usize = 32;
 /// One body, from its start until its worker forgets it.
 pub(super) struct Body {
     pub(super) seat: Seat,
-    pub(super) name: Arc<str>,
-    pub(super) context: Context,
+    pub(super) served: Arc<Served>,
     pub(super) control: Control,
-    pub(super) task: JoinHandle<()>,
-    pub(super) mark: Mark,
+    pub(super) runner: Runner,
     pub(super) model: ModelId,
     pub(super) warned: bool,
+    /// Whether its runner has dropped it, and runs no other.
+    pub(super) aborted: bool,
 }
 
 /// What a beat took on, to be struck off when it got through.
@@ -73,12 +67,14 @@ impl Bodies {
     }
 
     /// Fires a body's token and drops it; false if it has not started.
-    pub(super) fn drop(&self, seat: Seat) -> bool {
-        self.cancel(seat)
-            && self.get(seat).is_some_and(|body| {
-                body.task.abort();
-                true
-            })
+    pub(super) fn drop(&mut self, seat: Seat) -> bool {
+        let Some(body) = self.all.get_mut(seat.index()).and_then(Option::as_mut) else { return false };
+        if body.seat != seat {
+            return false;
+        }
+        body.control.cancel();
+        body.abort();
+        true
     }
 
     /// Adds what bodies told to the beat of these seats: keys first, the rest waits for the next.
@@ -114,18 +110,26 @@ impl Bodies {
     /// Names every body that blocks the runtime, in its task's log, once; answers whether there was one.
     pub(super) fn watch(&mut self, watchdog: &Watchdog) -> bool {
         let look = watchdog.look();
-        let blocks = |body: &&mut Body| !body.warned && body.mark.blocks(look);
+        let blocks = |body: &&mut Body| !body.warned && body.runner.mark().blocks(look);
         let mut named = false;
         for body in self.all.iter_mut().flatten().filter(blocks) {
             (body.warned, named) = (true, true);
-            let message = format!("the body of `{}` blocks the runtime; use implement_blocking", body.name);
-            body.context.log_at(LogLevel::Warn, message);
+            let message =
+                format!("the body of `{}` blocks the runtime; use implement_blocking", body.served.name);
+            body.control.log_at(LogLevel::Warn, message);
         }
         named
     }
 
-    pub(super) fn abort_all(&self) {
-        self.all.iter().flatten().for_each(|body| body.task.abort());
+    pub(super) fn abort_all(&mut self) {
+        self.all.iter_mut().flatten().for_each(Body::abort);
+    }
+}
+
+impl Body {
+    fn abort(&mut self) {
+        self.aborted = true;
+        self.runner.abort();
     }
 }
 

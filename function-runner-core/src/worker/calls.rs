@@ -6,10 +6,9 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use tokio::time::timeout;
 
 use super::step::Heard;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, runtime::timeout};
 
 #[derive(Clone, Copy)]
 pub(super) enum Kind {

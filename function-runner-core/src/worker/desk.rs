@@ -2,11 +2,11 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use tokio::{runtime::Handle as Runtime, sync::Notify, time::Instant};
+use tokio::sync::Notify;
 
 use super::{
     bodies::{Bodies, Taken},
@@ -14,7 +14,11 @@ use super::{
     step::{Action, Heard, Steps},
     watchdog::Watchdog,
 };
-use crate::{BeatReply, Heartbeat, Queue, Result, Times};
+use crate::{
+    BeatReply, Heartbeat, Queue, Result, Times,
+    runtime::{Handle as Runtime, Instant},
+    sync::{Mutex, MutexGuard, Signal},
+};
 
 /// What loop and heart share.
 pub(super) struct Desk {
@@ -26,7 +30,7 @@ pub(super) struct Desk {
     /// Told by every body that tells something.
     pub(super) news: Arc<Notify>,
     /// Told when there is a beat for the heart.
-    pub(super) pulse: Notify,
+    pub(super) pulse: Signal,
     pub(super) watchdog: Watchdog,
     begin: Instant,
     state: Mutex<State>,
@@ -59,7 +63,7 @@ impl Desk {
             runtime,
             inbox: Inbox::default(),
             news: Arc::default(),
-            pulse: Notify::new(),
+            pulse: Signal::new(),
             watchdog: Watchdog::new(),
             begin: Instant::now(),
             state: Mutex::new(state),

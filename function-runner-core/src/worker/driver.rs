@@ -8,20 +8,19 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use tokio::{sync::oneshot, task::yield_now};
+use tokio::sync::oneshot;
 
 use super::{
     alarm::Alarm,
     bodies::Body,
-    body::{End, attend},
+    body::{End, Job, Runner},
     calls::{Calls, Kind, within},
     desk::{Desk, Todo},
     models::Models,
     served::Served,
     step::{Action, Heard, Seat, Start},
-    watchdog::Mark,
 };
-use crate::{ArtifactStore, Attempt, Context, MakeScratch, Result};
+use crate::{ArtifactStore, Attempt, Context, MakeScratch, Result, runtime::yield_now};
 
 /// How many rounds in a row may find something to do before the runtime's other tasks have a turn.
 const MOST_ROUNDS: u32 = 32;
@@ -31,6 +30,9 @@ const TRY_EVERY: u32 = 16;
 
 /// For how many rounds it goes on with that after the last one in which it did.
 const GATHERS: u32 = 64;
+
+/// The most runners that are kept without a body.
+const MOST_IDLE: usize = 1024;
 
 /// What every attempt of a worker gets.
 pub(super) struct Equipment {
@@ -43,7 +45,8 @@ pub(super) struct Driver {
     equipment: Equipment,
     served: Vec<Arc<Served>>,
     models: Models,
-    marks: Vec<Mark>,
+    /// Runners whose bodies are over.
+    idle: Vec<Runner>,
     calls: Calls,
     alarm: Alarm,
     news: Option<BoxFuture<'static, ()>>,
@@ -68,7 +71,7 @@ impl Driver {
             equipment,
             served: served.into_iter().map(Arc::new).collect(),
             models: Models::default(),
-            marks: Vec::new(),
+            idle: Vec::new(),
             calls: Calls::default(),
             news: None,
             hears_news: true,
@@ -138,7 +141,8 @@ impl Driver {
     }
 
     fn perform(&mut self, action: Action) {
-        let (queue, limit) = (self.desk.queue.clone(), self.desk.times.lease);
+        let queue = || self.desk.queue.clone();
+        let limit = self.desk.times.lease;
         match action {
             Action::Forget(seats) => self.forget(&seats),
             Action::Start(starts) => self.start(starts),
@@ -146,23 +150,27 @@ impl Driver {
             Action::Drop(seat) => _ = self.desk.state().bodies.drop(seat),
             Action::Finish { seats, mut done } => {
                 self.desk.state().bodies.report_last(&seats, &mut done);
+                let queue = queue();
                 let call = async move { Heard::Finished(within(limit, queue.finish(done)).await) };
                 self.calls.make(Kind::Finish, call);
             }
             Action::Join(info) => {
+                let queue = queue();
                 let call = async move { Heard::Joined(within(limit, queue.join(info)).await) };
                 self.calls.make(Kind::Join, call);
             }
             Action::Templates { known } => {
+                let queue = queue();
                 let call = async move { Heard::Templates(within(limit, queue.templates(known)).await) };
                 self.calls.make(Kind::Templates, call);
             }
             Action::Lease(ask) => {
-                let call = ask.call;
+                let (queue, call) = (queue(), ask.call);
                 self.calls
                     .make(Kind::Lease, async move { Heard::Leased { call, reply: queue.lease(ask).await } });
             }
             Action::Leave(info) => {
+                let queue = queue();
                 self.calls.make(Kind::Leave, async move {
                     // whether it hears of it or not, the worker goes
                     let _ = within(limit, queue.join(info)).await;
@@ -179,15 +187,15 @@ impl Driver {
             // outside the lock: what ends a model is the user's own code
             self.models.evict(*lane);
         }
-        let desk = self.desk.clone();
+        let (desk, now) = (self.desk.clone(), Instant::now());
         let mut state = desk.state();
         for start in starts {
-            let body = self.begin(start);
+            let body = self.begin(start, now);
             state.bodies.insert(body);
         }
     }
 
-    fn begin(&mut self, start: Start) -> Body {
+    fn begin(&mut self, start: Start, now: Instant) -> Body {
         let (seat, served) = (start.seat, self.served[start.function].clone());
         let (model, shared) = self.models.enter(start.lane, &start.grant.shared);
         let attempt = Attempt {
@@ -196,27 +204,28 @@ impl Driver {
             parameters: start.parameters,
             checkpoint: start.checkpoint,
             grant: start.grant,
-            deadline: start.deadline.map(|at| Instant::now() + at.saturating_sub(self.desk.now())),
+            deadline: start.deadline.map(|at| now + at.saturating_sub(self.desk.now())),
             artifacts: self.equipment.artifacts.clone(),
             scratch: self.equipment.scratch.clone(),
             shared,
         };
         let input = attempt.task.input.clone();
-        let (context, control) = Context::new(attempt);
+        let (context, control) = Context::begin(attempt, now);
         control.wakes(self.desk.news.clone());
-        let mark = self.mark(seat);
         let end = End::new(seat, control.clone(), self.desk.clone());
-        let name = served.name.clone();
-        let task = self.desk.runtime.spawn(attend(end, served, context.clone(), input, mark.clone()));
-        Body { seat, name, context, control, task, mark, model, warned: false }
+        let runner = self.run(Job { end, served: served.clone(), context, input });
+        Body { seat, served, control, runner, model, warned: false, aborted: false }
     }
 
-    /// Of one body at a time, so a seat's next body takes its mark over.
-    fn mark(&mut self, seat: Seat) -> Mark {
-        if self.marks.len() <= seat.index() {
-            self.marks.resize_with(seat.index() + 1, Mark::default);
+    fn run(&mut self, mut job: Job) -> Runner {
+        while let Some(runner) = self.idle.pop() {
+            match runner.run(job) {
+                Ok(()) => return runner,
+                // its task has gone
+                Err(back) => job = back,
+            }
         }
-        self.marks[seat.index()].clone()
+        Runner::start(&self.desk.runtime, job)
     }
 
     fn forget(&mut self, seats: &[Seat]) {
@@ -226,7 +235,12 @@ impl Driver {
             seats.iter().filter_map(|&seat| state.bodies.remove(seat)).collect()
         };
         // dropped outside the lock: a scratch folder goes with the last of them
-        gone.iter().for_each(|body| self.models.leave(body.model));
+        for body in gone {
+            self.models.leave(body.model);
+            if !body.aborted && self.idle.len() < MOST_IDLE {
+                self.idle.push(body.runner);
+            }
+        }
     }
 }
 

@@ -1,30 +1,21 @@
 //! The heart: a thread with a runtime of its own, so that no body can keep a worker's claims from being renewed.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, thread};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt as _;
-use tokio::{
-    runtime::Builder,
-    sync::oneshot,
-    time::{Instant, sleep, timeout},
-};
+use tokio::sync::oneshot;
 
 use super::{desk::Desk, step::Heard};
-use crate::{BeatReply, Error, ErrorKind, Heartbeat, Result};
+use crate::{
+    BeatReply, Error, ErrorKind, Heartbeat, Result,
+    runtime::{Instant, own_thread, sleep, timeout},
+};
 
 /// Starts the heart; it stops when the other end of `closed` is gone, and drops `gone` when it holds nothing any more.
 pub(super) fn start(desk: Arc<Desk>, closed: oneshot::Receiver<()>, gone: oneshot::Sender<()>) -> Result<()> {
     let failed =
         |error| Error::new(ErrorKind::InvalidSetup, "the worker's heart cannot start").with_source(error);
-    // whatever drivers there are: a backend may wait for sockets or timers when it renews
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let live = move || {
-        runtime.block_on(live(&desk, closed));
-        drop((desk, runtime));
-        drop(gone);
-    };
-    thread::Builder::new().name("fnr-heart".to_owned()).spawn(live).map_err(failed)?;
-    Ok(())
+    own_thread("fnr-heart", async move { live(&desk, closed).await }, gone).map_err(failed)
 }
 
 async fn live(desk: &Desk, mut closed: oneshot::Receiver<()>) {

@@ -1,13 +1,9 @@
 //! Where the loop hears from bodies, from the heart, and from whoever asks it to stop.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::Waker,
-};
-
-use futures::task::AtomicWaker;
+use std::{sync::PoisonError, task::Waker};
 
 use super::step::Heard;
+use crate::sync::{AtomicWaker, Mutex, MutexGuard};
 
 /// Many put in, the loop takes all there is at once: one wake for however many bodies ended meanwhile.
 #[derive(Debug, Default)]

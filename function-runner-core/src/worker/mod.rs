@@ -6,7 +6,7 @@
 //! | `driver` | the loop that does it, on the runtime of the bodies |
 //! | `heart` | the thread that renews the claims, whatever that runtime does |
 //! | `desk` | what loop and heart share |
-//! | `body`, `bodies` | one attempt as a task of the runtime; all of them |
+//! | `body`, `bodies` | one attempt, and the task that runs one after another; all of them |
 //! | `served` | a function's body and the schema of its outputs |
 //! | `models` | what the tasks of a lane share |
 //! | `watchdog` | names a body that blocks the runtime |
@@ -27,7 +27,7 @@ mod watchdog;
 
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle as Runtime, sync::oneshot, time::timeout};
+use tokio::sync::oneshot;
 
 pub use step::{Action, Heard, Seat, Start, Steps};
 
@@ -38,6 +38,7 @@ use self::{
 };
 use crate::{
     ArtifactStore, Capacity, Error, ErrorKind, MakeScratch, Queue, Registry, Result, WorkerId, WorkerInfo,
+    runtime::{Handle as Runtime, timeout},
 };
 
 #[cfg(test)]

@@ -37,12 +37,16 @@ impl Served {
         if output.len() <= LARGE {
             return check(schema, output);
         }
-        let schema = schema.clone();
-        let checked = tokio::task::spawn_blocking(move || check(&schema, output)).await;
-        checked.unwrap_or_else(|_| {
-            Err(Failure::transient("the worker's runtime ended before the output was checked"))
-        })
+        // boxed: few outputs come here, and every body's task would be as large
+        Box::pin(check_apart(schema.clone(), output)).await
     }
+}
+
+async fn check_apart(schema: Schema, output: Payload) -> Result<Payload, Failure> {
+    let checked = tokio::task::spawn_blocking(move || check(&schema, output)).await;
+    checked.unwrap_or_else(|_| {
+        Err(Failure::transient("the worker's runtime ended before the output was checked"))
+    })
 }
 
 fn check(schema: &Schema, output: Payload) -> Result<Payload, Failure> {

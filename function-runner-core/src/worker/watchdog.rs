@@ -1,17 +1,14 @@
 //! Notices a body that blocks the runtime it runs on, and names it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// Counts its looks, from 1; a mark that is older than the look before is a body that blocks.
 #[derive(Debug)]
 pub(super) struct Watchdog(AtomicU32);
 
 /// Where a body marks that it is being polled: the number of the look since which it is, or 0.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Mark(Arc<AtomicU32>);
+#[derive(Debug, Default)]
+pub(super) struct Mark(AtomicU32);
 
 /// While it lives, the body is being polled.
 pub(super) struct Polled<'a>(&'a AtomicU32);

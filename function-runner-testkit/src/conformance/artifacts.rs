@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 pub use function_runner_core::Digest;
-use function_runner_core::{Artifact, ArtifactStore, ByteStream, Error, ErrorKind, Result};
+use function_runner_core::{Artifact, ArtifactStore, ByteStream, Error, ErrorKind};
 use futures::{
     FutureExt as _, StreamExt as _, TryStreamExt as _,
     future::{LocalBoxFuture, join_all},
     stream,
 };
 
-use super::Case;
+use super::{Case, Failed, NamedCase};
 
 /// A store on its way.
 pub type Opening = LocalBoxFuture<'static, Arc<dyn ArtifactStore>>;
@@ -46,11 +46,25 @@ pub fn no_damage(_: Case, _: Digest) -> Damaging {
 }
 
 /// Runs one case.
-pub fn run<R: Future<Output = ()>>(case: Case, (open, damage): Open, body: impl FnOnce(Subject) -> R) {
+pub fn run<R: Future<Output = ()>>(
+    case: Case,
+    (open, damage): Open,
+    body: impl FnOnce(Subject) -> R,
+) -> Result<(), Failed> {
     case.clone().run(async move {
         let store = open(case.clone()).await;
         body(Subject { case, store, damage }).await;
+    })
+}
+
+/// All cases, the one that needs damaged content too.
+pub fn cases() -> Vec<NamedCase<Open>> {
+    let mut cases: Vec<NamedCase<Open>> =
+        crate::__conformance_cases! { artifacts, __conformance_data [artifacts run side 1] };
+    cases.extend::<Vec<_>>(crate::__conformance_data! { [artifacts run side 1]
+        artifacts: damaged_content_is_told;
     });
+    cases
 }
 
 /// A store of artifacts.
@@ -71,7 +85,7 @@ impl Subject {
         put.unwrap_or_else(|error| panic!("put: {error:?}"))
     }
 
-    async fn get(&self, content: &Digest, range: Option<std::ops::Range<u64>>) -> Result<Vec<u8>> {
+    async fn get(&self, content: &Digest, range: Option<std::ops::Range<u64>>) -> Result<Vec<u8>, Error> {
         let chunks: Vec<Bytes> = self.store.get(content, range).await?.try_collect().await?;
         Ok(chunks.concat())
     }

@@ -12,7 +12,7 @@ use std::{
 use function_runner_core::{Clock as _, Registry, TaskId, Times};
 use futures::FutureExt as _;
 
-use super::{board::Board, functions};
+use super::{board::Board, functions, named::Failed};
 use crate::ManualClock;
 
 /// What one case gives to whoever opens its subject. Clones are the same case.
@@ -84,6 +84,12 @@ impl Case {
         self
     }
 
+    /// With this much time to end in.
+    pub(super) fn limited(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// The case's clock, for a store that takes its time from one: from then on the case turns its hands instead of
     /// sleeping.
     #[must_use]
@@ -120,10 +126,10 @@ impl Case {
 
     /// Runs a case on a runtime of its own, within its deadline.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// With the case, what was expected and what came.
-    pub(super) fn run(self, body: impl Future<Output = ()>) {
+    /// The case, what was expected and what came.
+    pub(super) fn run(self, body: impl Future<Output = ()>) -> Result<(), Failed> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -133,13 +139,13 @@ impl Case {
         let end = runtime.block_on(async { tokio::time::timeout(self.limit, guarded).await });
         // a body that blocks its thread must not hold up the verdict
         runtime.shutdown_background();
-        let came = match end {
-            Ok(Ok(())) => return,
-            Ok(Err(panic)) => text_of(&*panic),
-            Err(_) => format!("nothing within {} s", self.limit.as_secs()),
+        let (came, timed_out) = match end {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(panic)) => (text_of(&*panic), false),
+            Err(_) => (format!("nothing within {} s", self.limit.as_secs()), true),
         };
         let expected = self.shared.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        panic!("case `{}`\nexpected: {expected}\ncame: {came}", self.shared.name);
+        Err(Failed { case: self.shared.name, expected: expected.to_string(), came, timed_out })
     }
 }
 
@@ -163,8 +169,7 @@ mod tests {
     fn failure_of(body: impl FnOnce(Case) -> futures::future::LocalBoxFuture<'static, ()>) -> String {
         let case = Case::new("a_case").within(1);
         let body = body(case.clone());
-        let panic = std::panic::catch_unwind(AssertUnwindSafe(|| case.run(body))).expect_err("it fails");
-        text_of(&*panic)
+        case.run(body).expect_err("it fails").to_string()
     }
 
     #[test]
@@ -200,7 +205,7 @@ mod tests {
             far.await;
             assert_eq!(clock.now().since(before), Duration::from_secs(7200));
         };
-        case.run(body);
+        case.run(body).unwrap();
     }
 
     #[test]

@@ -8,9 +8,15 @@ use function_runner_core::{
 };
 
 use super::{
+    NamedCase,
     hand::{OTHER, WORK, output, with},
-    queue::Subject,
+    queue::{Open, Subject},
 };
+
+/// All cases, over a connection that has a queue and `inspect`.
+pub fn cases() -> Vec<NamedCase<Open>> {
+    crate::__conformance_cases! { inspect, __conformance_data [queue run side 1] }
+}
 
 fn inspect(subject: &Subject) -> Arc<dyn Inspect> {
     subject.connection.inspect.clone().expect("a connection of this suite has what an operator can look at")

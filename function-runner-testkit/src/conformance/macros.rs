@@ -175,9 +175,32 @@ macro_rules! __conformance_tests {
             $(#[$attribute])*
             fn $case() {
                 let case = $crate::conformance::Case::new(stringify!($case)).scaled($by)$(.$setting($value))*;
-                $crate::conformance::$kind::$run(case, $open, $crate::conformance::$suite::$module::$case);
+                $crate::conformance::$kind::$run(case, $open, $crate::conformance::$suite::$module::$case)
+                    .unwrap_or_else(|failed| panic!("{failed}"));
             }
         )+)+
+    };
+}
+
+/// Each case as data.
+///
+/// In brackets: the runner, in which module its case is, and how much shorter its times are unless it says otherwise.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_data {
+    (
+        [$kind:ident $run:ident $suite:ident $by:literal]
+        $($module:ident: $($(#[$attribute:meta])* $case:ident $(.$setting:ident($value:literal))*),+;)+
+    ) => {
+        vec![$($(
+            $crate::conformance::NamedCase::new(
+                stringify!($case),
+                || $crate::conformance::Case::new(stringify!($case)).scaled($by)$(.$setting($value))*,
+                |case, open| {
+                    $crate::conformance::$kind::$run(case, open, $crate::conformance::$suite::$module::$case)
+                },
+            )
+        ),+),+]
     };
 }
 

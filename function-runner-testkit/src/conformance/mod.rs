@@ -69,6 +69,7 @@ mod hand;
 #[doc(hidden)]
 pub mod inspect;
 mod macros;
+mod named;
 #[doc(hidden)]
 pub mod operate;
 #[doc(hidden)]
@@ -78,6 +79,8 @@ mod story;
 mod tests;
 
 pub use self::case::Case;
+#[doc(hidden)]
+pub use self::named::{Failed, NamedCase};
 
 /// The suites whose cases stand in one file each, where the macros find them.
 #[doc(hidden)]

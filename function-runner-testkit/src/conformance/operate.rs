@@ -8,12 +8,18 @@ use function_runner_core::{
 };
 
 use super::{
+    NamedCase,
     hand::{Hand, OTHER, WORK, output, with},
-    queue::Subject,
+    queue::{Open, Subject},
     story::Story,
 };
 
 const RELEASE: Outcome = Outcome::Released { after: Duration::ZERO };
+
+/// All cases, over a connection that has a queue and `operate`.
+pub fn cases() -> Vec<NamedCase<Open>> {
+    crate::__conformance_cases! { operate, __conformance_data [queue run side 1] }
+}
 
 fn operate(subject: &Subject) -> Arc<dyn Operate> {
     subject.connection.operate.clone().expect("a connection of this suite has what an operator can do")

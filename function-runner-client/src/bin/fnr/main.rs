@@ -13,6 +13,8 @@
 //! | `models.rs`, `fetch.rs` | models: what there is, and installing; a file from a path or a URL |
 //! | `document.rs`, `exit.rs`, `layout.rs`, `out.rs` | JSON lines, exit codes, text in columns, writing it |
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

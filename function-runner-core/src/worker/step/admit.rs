@@ -49,7 +49,8 @@ impl Steps {
         }
         let mut starts = Vec::with_capacity(self.waiting.seats.len());
         let mut left: Option<Pool> = None;
-        for seat in mem::take(&mut self.waiting.seats) {
+        for _ in 0..self.waiting.seats.len() {
+            let Some(seat) = self.waiting.seats.pop_front() else { break };
             let Some(held) = self.seats.get(seat).filter(|held| held.body == Body::Waiting) else { continue };
             let (lane, needs) = (&held.task.lane, &held.task.envelope.requires);
             if self.is_stopping() {

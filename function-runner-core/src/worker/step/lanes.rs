@@ -1,13 +1,10 @@
 //! The lanes a worker serves: its own, and older minor versions that it stands in for.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use crate::{Lane, MAX_LANES, Pool, Quality, ResourceRequirement, Template, TemplateSet};
+use crate::{Lane, MAX_LANES, Pool, Quality, ResourceRequirement, Template, TemplateSet, lane::LaneMap};
 
 /// A lane with what a worker needs to know of it.
 #[derive(Debug)]
@@ -27,7 +24,7 @@ pub(super) struct Served {
 #[derive(Debug)]
 pub(super) struct Lanes {
     all: Vec<Served>,
-    numbers: HashMap<Lane, usize>,
+    numbers: LaneMap<usize>,
     own: usize,
     older: Vec<usize>,
     first: usize,
@@ -36,7 +33,7 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(templates: &[Template], pool: &Pool) -> Self {
         let mut lanes =
-            Self { all: Vec::new(), numbers: HashMap::new(), own: 0, older: Vec::new(), first: 0 };
+            Self { all: Vec::new(), numbers: LaneMap::default(), own: 0, older: Vec::new(), first: 0 };
         for (function, template) in templates.iter().enumerate() {
             for (lane, needs) in template.lanes() {
                 lanes.serve(lane, needs, function, template, pool);

@@ -154,10 +154,11 @@ impl Seats {
         if self.get(seat).is_none_or(Held::is_left) {
             return false;
         }
-        if let Some(held) = self.slots[seat.index()].held.take() {
-            self.suspects -= usize::from(held.suspect);
-            self.free.push(seat.index);
-        }
+        let held = &mut self.slots[seat.index()].held;
+        self.suspects -= usize::from(held.as_ref().is_some_and(|held| held.suspect));
+        // dropped where it lies: it is large
+        *held = None;
+        self.free.push(seat.index);
         true
     }
 

@@ -21,7 +21,7 @@ use futures::{FutureExt as _, future::LocalBoxFuture};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Case,
+    Case, Failed, NamedCase,
     board::Board,
     story::{Reader, Story},
 };
@@ -41,11 +41,20 @@ pub fn open<E: Executor, F: Future<Output = E> + 'static>(
 }
 
 /// Runs one case over an executor that brings its own workers.
-pub fn run<R: Future<Output = ()>>(case: Case, open: Open, body: impl FnOnce(Caller) -> R) {
+pub fn run<R: Future<Output = ()>>(
+    case: Case,
+    open: Open,
+    body: impl FnOnce(Caller) -> R,
+) -> Result<(), Failed> {
     case.clone().run(async move {
         let executor = open(case.clone()).await;
         body(Caller::new(case, executor).await).await;
-    });
+    })
+}
+
+/// All cases, over an executor that brings its own workers.
+pub fn cases() -> Vec<NamedCase<Open>> {
+    crate::__conformance_cases! { executor, __conformance_data [executor run executor 10] }
 }
 
 /// Somebody who calls the suite's functions as a client would: requests go through core's intake.

@@ -48,6 +48,25 @@ pub async fn a_watch_resumes_after_what_was_seen(caller: Caller) {
     caller.expects("resumed at the end there is nothing more");
     let mut at_end = Story::at(story.seen, 1);
     assert_eq!(caller.watch(&id, &mut at_end).await.next().await, None);
+    what_came_meanwhile_is_told(&caller).await;
+}
+
+/// A reader is away while something happens, which another hears.
+async fn what_came_meanwhile_is_told(caller: &Caller) {
+    caller.expects("what happened while a reader was away comes first when it is back");
+    let fraction = |event: &Event| event.clone().into_progress().and_then(|progress| progress.fraction);
+    let id = caller.running(STEPS, 2).await;
+    let (mut away, mut stays) = (Story::default(), Story::default());
+    cut(caller, &id, &mut away).await;
+    let mut reader = caller.watch(&id, &mut stays).await;
+    caller.board().signal(&id);
+    reader.until(|event| fraction(event) >= Some(0.5)).await;
+    let first = cut(caller, &id, &mut away).await;
+    assert!(fraction(&first) >= Some(0.5), "{first:?}");
+    caller.board().signal(&id);
+    reader.rest().await;
+    let first = cut(caller, &id, &mut away).await;
+    assert_eq!(first.end(), Some(State::Succeeded), "{first:?}");
 }
 
 pub async fn output_parts_come_once_and_in_order(caller: Caller) {

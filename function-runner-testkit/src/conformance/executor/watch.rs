@@ -61,6 +61,7 @@ pub async fn a_watch_gives_every_state_change_until_the_end(caller: Caller) {
     let id = caller.start(FLAKY, 4).await;
     let end = caller.story(&id).await;
     assert_eq!(end.end(), Some(State::Succeeded));
+    a_retry_is_told(&caller).await;
     let id = caller.running(STUBBORN, ()).await;
     let mut story = Story::default();
     let mut reader = caller.watch(&id, &mut story).await;
@@ -74,6 +75,21 @@ pub async fn a_watch_gives_every_state_change_until_the_end(caller: Caller) {
         EventKind::Cancelled,
         "the end comes as an event of its own where the watch was open"
     );
+}
+
+/// An attempt fails and another follows, while a reader listens.
+async fn a_retry_is_told(caller: &Caller) {
+    let again = caller.task_with(PARTS, 0, |request| _ = request.labels.insert("again".into(), "yes".into()));
+    let id = caller.submit(again.await).await;
+    caller.board().has_begun(&id, 1).await;
+    let mut story = Story::default();
+    let mut reader = caller.watch(&id, &mut story).await;
+    reader.next().await.unwrap();
+    caller.board().signal(&id);
+    reader.until(|event| matches!(event.kind, EventKind::Retrying { .. })).await;
+    reader.until(|event| matches!(event.kind, EventKind::Started { .. })).await;
+    caller.board().signal(&id);
+    assert_eq!(reader.rest().await.end(), Some(State::Succeeded));
 }
 
 pub async fn sequence_numbers_rise_strictly(caller: Caller) {

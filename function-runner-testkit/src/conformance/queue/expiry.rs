@@ -105,6 +105,7 @@ pub async fn after_two_crashes_a_task_is_a_suspect(subject: Subject) {
     assert_eq!(hand.try_lease(&WORK.lane(), 9).await, [], "it is not in its lane");
     let lease = hand.take(&WORK.lane().twin()).await;
     assert_eq!((&lease.key.id, lease.attempt), (&id, 1));
+    assert!(lease.suspect, "its claim says so, for a worker holds one such at most: {lease:?}");
     hand.finished(&lease, output(), State::Succeeded).await;
 }
 

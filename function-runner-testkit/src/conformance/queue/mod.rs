@@ -19,7 +19,7 @@ use function_runner_core::{
 use futures::{FutureExt as _, future::LocalBoxFuture};
 
 use super::{
-    Case,
+    Case, Failed, NamedCase,
     executor::Caller,
     hand::{AFTER, Hand, WORK, Work},
     story::{Reader, Story},
@@ -45,15 +45,23 @@ pub fn connect<F: Future<Output = Connection> + 'static>(
 }
 
 /// Runs one case whose workers are driven by hand.
-pub fn run<R: Future<Output = ()>>(case: Case, open: Open, body: impl FnOnce(Subject) -> R) {
+pub fn run<R: Future<Output = ()>>(
+    case: Case,
+    open: Open,
+    body: impl FnOnce(Subject) -> R,
+) -> Result<(), Failed> {
     case.clone().run(async move {
         let connection = open(case.clone()).await;
         body(Subject { case, connection, open }).await;
-    });
+    })
 }
 
 /// Runs one case of the executor's contract, with core's worker on another connection.
-pub fn run_executor<R: Future<Output = ()>>(case: Case, open: Open, body: impl FnOnce(Caller) -> R) {
+pub fn run_executor<R: Future<Output = ()>>(
+    case: Case,
+    open: Open,
+    body: impl FnOnce(Caller) -> R,
+) -> Result<(), Failed> {
     case.clone().run(async move {
         let (callers, workers) = (open(case.clone()).await, open(case.clone()).await);
         let queue = workers.queue.expect("a queue was opened");
@@ -64,7 +72,17 @@ pub fn run_executor<R: Future<Output = ()>>(case: Case, open: Open, body: impl F
             stopped = worker.run_until(std::future::pending::<()>()) => panic!("the worker stopped: {stopped:?}"),
             () = calls => {}
         }
-    });
+    })
+}
+
+/// All cases whose workers are driven by hand; the one that needs an operator takes it from the connection.
+pub fn cases() -> Vec<NamedCase<Open>> {
+    crate::__conformance_cases! { queue, __conformance_data [queue run queue 1] }
+}
+
+/// The executor's cases, with core's worker on another connection.
+pub fn executor_cases() -> Vec<NamedCase<Open>> {
+    crate::__conformance_cases! { executor, __conformance_data [queue run_executor executor 10] }
 }
 
 /// Several connections to one store.

@@ -66,8 +66,9 @@ pub async fn a_renewed_lease_does_not_expire(subject: Subject) {
     for _ in 0..16 {
         // sooner than a worker beats, for a machine that is slow
         subject.case.pass(times.beat().min(times.gap) * 3 / 4).await;
+        assert_eq!(other.try_lease(&lane, 1).await, [], "nobody else is given it before a beat is late");
         assert_eq!(hand.renew(&held).await.tasks, [Renewal::Held]);
-        assert_eq!(other.try_lease(&lane, 1).await, [], "nobody else is given it");
+        assert_eq!(other.try_lease(&lane, 1).await, [], "nor after it");
     }
     let record = subject.record(&id).await;
     assert_eq!((record.crashes, record.worker), (0, Some(hand.worker.clone())));

@@ -46,6 +46,14 @@ pub async fn a_lease_call_waits_and_is_woken_by_a_submit(subject: Subject) {
             hand.finished(&lease, output(), State::Succeeded).await;
         }
     }
+    subject.expects("a lease call that waits holds up no other");
+    let (work, other) = (WORK.lane(), OTHER.lane());
+    let mut first = pin!(far.call(far.ask(&[(&other, 1)])));
+    asleep(first.as_mut(), MOMENT).await;
+    let mut second = pin!(hand.take(&work).map(|lease| LeaseReply::new(vec![lease])));
+    asleep(second.as_mut(), MOMENT).await;
+    let id = subject.one().await;
+    assert_eq!(second.await.leases[0].key.id, id);
 }
 
 pub async fn one_submit_wakes_one_worker(subject: Subject) {
@@ -115,6 +123,34 @@ pub async fn a_dropped_lease_call_loses_nothing(subject: Subject) {
         assert_eq!((&lease.key.id, lease.attempt), (&id, 1), "dropped after {} us", round * round);
         owner.finished(&lease, output(), State::Succeeded).await;
     }
+    for looks in 1..12 {
+        dropped_after(&subject, &far, &hand, looks).await;
+    }
+}
+
+/// A call that is looked at so often, work coming half way, and then dropped.
+async fn dropped_after(subject: &Subject, dropped: &Hand, other: &Hand, looks: u32) {
+    let lane = WORK.lane();
+    let mut call = Box::pin(dropped.take(&lane));
+    let (mut id, mut answer) = (None, None);
+    for look in 0..looks {
+        if look == looks / 2 {
+            id = Some(subject.one().await);
+        }
+        answer = call.as_mut().now_or_never();
+        if answer.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(call);
+    let id = id.expect("work came half way");
+    let (owner, lease) = match answer {
+        Some(lease) => (dropped, lease),
+        None => (other, comes_at_once(subject, other, &id).await),
+    };
+    assert_eq!((&lease.key.id, lease.attempt), (&id, 1), "dropped after {looks} looks");
+    owner.finished(&lease, output(), State::Succeeded).await;
 }
 
 pub async fn a_lease_call_dropped_after_its_answer_came_loses_nothing(subject: Subject) {

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod bad_input;
+mod exercised;
 mod flow;
 mod function;
 mod network;

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use function_runner_core::{Context, Failure, Function};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,18 @@ impl Note {
             draft: false,
         }
     }
+}
+
+/// The function whose calls are measured.
+pub const KEEP: Function<Note, u32> = Function::new("bench.keep");
+
+/// Its body, which does nothing.
+///
+/// # Errors
+///
+/// None.
+pub async fn keep(_: Context, note: Note) -> Result<u32, Failure> {
+    Ok(note.rating)
 }
 
 /// One thing that is measured over the rounds, in events a second.

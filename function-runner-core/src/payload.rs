@@ -51,7 +51,7 @@ impl Payload {
         })?;
         check_size(text.len())?;
         if text.capacity() > MAX_KEPT {
-            return Ok(Self(text.into()));
+            return Ok(Self(text.into_boxed_slice().into()));
         }
         let payload = Self(Bytes::copy_from_slice(&text));
         // a thread that is ending keeps nothing

@@ -39,6 +39,7 @@ mod clock;
 pub mod compatible;
 pub mod conformance;
 mod context;
+mod dice;
 pub mod exercise;
 pub mod faults;
 pub mod history;

@@ -3,9 +3,9 @@
 use std::{hint::black_box, sync::Arc, time::Instant};
 
 use function_runner_backends::memory::MemoryQueue;
-use function_runner_benches::{Figure, Note, ROUNDS, table};
+use function_runner_benches::{Figure, KEEP, Note, ROUNDS, keep, table};
 use function_runner_core::{
-    Context, Failure, Function, Intake, Payload, Registry, Request, Result, TemplateSet,
+    Intake, Payload, Registry, Request, Result, TemplateSet,
     schema::{self, Schema},
 };
 use futures::FutureExt as _;
@@ -15,12 +15,6 @@ const CALLS: usize = 50_000;
 
 /// How many functions are known beside the one that is called.
 const KNOWN: [usize; 3] = [1, 100, 1_000];
-
-const KEEP: Function<Note, u32> = Function::new("bench.keep");
-
-async fn keep(_: Context, note: Note) -> Result<u32, Failure> {
-    Ok(note.rating)
-}
 
 /// An intake that knows so many functions.
 fn knowing(count: usize) -> Result<Intake> {

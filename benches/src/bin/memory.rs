@@ -3,16 +3,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use function_runner_benches::{Figure, Note, ROUNDS, table};
+use function_runner_benches::{Figure, KEEP, Note, ROUNDS, keep, table};
 use function_runner_client::prelude::*;
 use futures::{StreamExt as _, stream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-
-const KEEP: Function<Note, u32> = Function::new("bench.keep");
-
-async fn keep(_: Context, note: Note) -> Result<u32, Failure> {
-    Ok(note.rating)
-}
 
 /// What every task costs at least: a place in a channel, a slot, a spawned body, an answer.
 fn limit() -> mpsc::UnboundedSender<(Note, oneshot::Sender<u32>)> {

@@ -2,17 +2,11 @@
 
 use std::{env, process::Command, time::Instant};
 
-use function_runner_benches::{Figure, Note, ROUNDS, table};
+use function_runner_benches::{Figure, KEEP, Note, ROUNDS, keep, table};
 use function_runner_client::prelude::*;
 
 /// How many processes a round starts.
 const STARTS: usize = 20;
-
-const KEEP: Function<Note, u32> = Function::new("bench.keep");
-
-async fn keep(_: Context, note: Note) -> Result<u32, Failure> {
-    Ok(note.rating)
-}
 
 /// The main job of a small program: a runner, a call, its output.
 fn first_result(begin: Instant) -> Result<()> {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use function_runner_backends::memory::MemoryQueue;
-use function_runner_benches::{Figure, Note, ROUNDS, table};
+use function_runner_benches::{Figure, KEEP, Note, ROUNDS, keep, table};
 use function_runner_client::prelude::*;
 use function_runner_core::{
     AskedLane, Beat, Capacity, EventStream, Executor, Heartbeat, LeaseKey, LeaseRequest, LogLevel, LogLine,
@@ -18,12 +18,6 @@ const READERS: [usize; 3] = [1, 100, 10_000];
 
 /// How many watchers look on while tasks run.
 const WATCHERS: usize = 10_000;
-
-const KEEP: Function<Note, u32> = Function::new("bench.keep");
-
-async fn keep(_: Context, note: Note) -> Result<u32, Failure> {
-    Ok(note.rating)
-}
 
 /// A task that runs on a worker which tells its watchers whatever it is made to.
 struct Running {

@@ -9,7 +9,10 @@ use function_runner_core::{
 };
 use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture};
 
-use crate::tally::{STEP, Tally, WORK, cut, id, lane, now, task};
+use crate::{
+    tally::{STEP, Tally, cut, now},
+    work::{WORK, id, lane, task},
+};
 
 /// One call on a store in which `w` waits, `r` is held, and `d` is a dead letter; whether its answer is a good one.
 type Call = fn(Tally, Lease) -> LocalBoxFuture<'static, bool>;

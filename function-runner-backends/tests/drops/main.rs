@@ -7,4 +7,6 @@
 
 mod calls;
 mod tally;
+#[path = "../work/mod.rs"]
+mod work;
 mod workers;

@@ -11,13 +11,12 @@ use std::{
 use async_trait::async_trait;
 use function_runner_backends::memory::MemoryQueue;
 use function_runner_core::{
-    BeatReply, Capabilities, EventStream, Executor, Finish, Finished, Function, Heartbeat, Lane, LeaseReply,
-    LeaseRequest, Payload, Quality, Queue, ResourceRequirement, Result, Seen, Submitted, Task, TaskId,
-    TaskRecord, TemplateSet, Times, WorkerInfo,
+    BeatReply, Capabilities, EventStream, Executor, Finish, Finished, Heartbeat, LeaseReply, LeaseRequest,
+    Queue, Result, Seen, Submitted, Task, TaskId, TaskRecord, TemplateSet, Times, WorkerInfo,
 };
 use function_runner_testkit::ManualClock;
 
-pub(crate) const WORK: Function<u32, u32> = Function::new("work");
+use crate::work::task;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
@@ -106,23 +105,6 @@ impl Executor for Tally {
     async fn cancel(&self, id: &TaskId) -> Result<()> {
         self.queue.cancel(id).await
     }
-}
-
-pub(crate) fn lane() -> Lane {
-    WORK.template().unwrap().lane(&Quality::Standard)
-}
-
-pub(crate) fn id(name: &str) -> TaskId {
-    TaskId::new(name).unwrap()
-}
-
-pub(crate) fn task(name: &str) -> Task {
-    let mut template = WORK.template().unwrap();
-    // as a registry resolves it: one of a worker's slots
-    template.requires = ResourceRequirement::new().slots(1);
-    let envelope = Arc::new(template.envelope(&Quality::Standard));
-    let input = Payload::encode(&7).unwrap();
-    Task::new(id(name), WORK.reference().unwrap(), lane(), input, envelope)
 }
 
 /// Polls a call so often at most, then drops it; what it gave.

@@ -9,7 +9,10 @@ use tokio::{
     task::yield_now,
 };
 
-use crate::tally::{STEP, Tally, WORK};
+use crate::{
+    tally::{STEP, Tally},
+    work::WORK,
+};
 
 /// More rounds than a worker needs for all of it.
 const MOST_ROUNDS: usize = 500;

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use function_runner_backends::memory::MemoryQueue;
 use function_runner_core::{
-    Capacity, Executor as _, Inspect as _, Operate as _, Result, Seen, Submitted, Task, TaskId, Times,
-    Worker, WorkerId,
+    Capacity, Executor as _, Inspect as _, Operate as _, Result, Seen, State, Submitted, Task, TaskFilter,
+    TaskId, Times, Worker, WorkerId,
 };
 use function_runner_testkit::{
     history::{History, Invariant, Recorded, Rules, Summary},
@@ -199,24 +199,41 @@ impl<'a> Fleet<'a> {
             let task = self.tasks.iter().find(|task| task.id == id).cloned().expect("it was sent before");
             self.send(vec![task]).await;
         }
-        for id in &self.kept {
-            let mut watch = self.caller.watch(id, Seen::default()).await.unwrap();
-            while watch.next().await.is_some() {}
+        let kept = std::mem::take(&mut self.kept);
+        self.reach_the_end(kept).await;
+        // and what they queued by their end
+        loop {
+            let unfinished = self.unfinished().await;
+            if unfinished.is_empty() {
+                break;
+            }
+            self.reach_the_end(unfinished).await;
         }
-        while self
-            .operator
-            .lanes()
-            .await
-            .unwrap()
-            .iter()
-            .any(|lane| lane.queued + lane.running + lane.delayed > 0)
-        {
-            sleep(times().flush).await;
-        }
+        let lanes = self.operator.lanes().await.unwrap();
+        assert!(lanes.iter().all(|lane| lane.queued + lane.running + lane.delayed == 0), "{lanes:?}");
         for member in self.members {
             let _ = member.stop.send(());
             member.ended.await.unwrap().unwrap();
         }
+    }
+
+    async fn reach_the_end(&self, ids: BTreeSet<TaskId>) {
+        for id in ids {
+            let mut watch = self.caller.watch(&id, Seen::default()).await.unwrap();
+            while watch.next().await.is_some() {}
+        }
+    }
+
+    /// Some of what has not ended: all of it, unless that is more than a page.
+    async fn unfinished(&self) -> BTreeSet<TaskId> {
+        let mut ids = BTreeSet::new();
+        for state in [State::Queued, State::Running] {
+            let mut filter = TaskFilter::default();
+            filter.state = Some(state);
+            let page = self.store.tasks(filter).await.unwrap();
+            ids.extend(page.items.into_iter().map(|record| record.task.id.clone()));
+        }
+        ids
     }
 }
 

@@ -13,7 +13,8 @@ use shuttle::{
 };
 
 use crate::{
-    stage::{WORK, beside, schedules},
+    stage::{beside, schedules},
+    work::WORK,
     workers::{finish_them, three, worker},
 };
 

@@ -11,8 +11,9 @@ use shuttle::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::stage::{
-    Hand, RELEASE, SECOND, WORK, beside, id, lane, output, retry, schedules, state, submit, task, watch,
+use crate::{
+    stage::{Hand, RELEASE, SECOND, beside, output, retry, schedules, state, submit, watch},
+    work::{WORK, id, lane, task},
 };
 
 #[test]
@@ -73,11 +74,8 @@ fn a_reply_that_is_dropped_comes_back_without_a_crash() {
         });
         let id = block_on(submit(&queue, task("a")));
         if loser.join() {
-            for _ in 0..9 {
-                // a beat says that its ask has ended, and lists nothing
-                block_on(beats.beat(&[]));
-                runtime::advance(SECOND);
-            }
+            // a beat says that its ask has ended, and lists nothing
+            beats.outlasts_a_lease();
         }
         keeper.join();
         let record = block_on(queue.record(&id)).unwrap();

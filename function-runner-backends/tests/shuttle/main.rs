@@ -12,4 +12,6 @@ mod stage;
 mod teeth;
 mod timers;
 mod watches;
+#[path = "../work/mod.rs"]
+mod work;
 mod workers;

@@ -15,9 +15,9 @@ use std::{
 
 use function_runner_backends::memory::MemoryQueue;
 use function_runner_core::{
-    AskedLane, Beat, BeatReply, EventKind, EventStream, Executor as _, Failure, Finish, Finished, Function,
-    Heartbeat, Lane, Lease, LeaseReply, LeaseRequest, Outcome, Payload, Quality, Queue as _, Report,
-    ResourceRequirement, Seen, State, Submitted, Task, TaskId, WorkerId, runtime, schedule::lane_cost,
+    AskedLane, Beat, BeatReply, EventKind, EventStream, Executor as _, Failure, Finish, Finished, Heartbeat,
+    Lease, LeaseReply, LeaseRequest, Outcome, Payload, Queue as _, Report, Seen, State, Submitted, Task,
+    TaskId, WorkerId, runtime, schedule::lane_cost,
 };
 use futures::StreamExt as _;
 use shuttle::{
@@ -27,9 +27,10 @@ use shuttle::{
     thread,
 };
 
+use crate::work::lane;
+
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const RELEASE: Outcome = Outcome::Released { after: Duration::ZERO };
-pub(crate) const WORK: Function<u32, u32> = Function::new("work");
 
 /// How many schedules of each scenario are tried, unless `FUNCTION_RUNNER_SCHEDULES` says.
 const SCHEDULES: usize = 10_000;
@@ -95,23 +96,6 @@ pub(crate) fn pass_until<T>(all: Vec<Beside<T>>) -> Vec<T> {
         (0..20).for_each(|_| thread::yield_now());
     }
     all.into_iter().map(Beside::join).collect()
-}
-
-pub(crate) fn id(name: &str) -> TaskId {
-    TaskId::new(name).unwrap()
-}
-
-pub(crate) fn lane() -> Lane {
-    WORK.template().unwrap().lane(&Quality::Standard)
-}
-
-pub(crate) fn task(name: &str) -> Task {
-    let mut template = WORK.template().unwrap();
-    // as a registry resolves it: one of a worker's slots
-    template.requires = ResourceRequirement::new().slots(1);
-    let envelope = Arc::new(template.envelope(&Quality::Standard));
-    let input = Payload::encode(&7).unwrap();
-    Task::new(id(name), WORK.reference().unwrap(), lane(), input, envelope)
 }
 
 pub(crate) async fn submit(queue: &MemoryQueue, task: Task) -> TaskId {
@@ -192,6 +176,15 @@ impl Hand {
     pub(crate) async fn beat(&self, held: &[(&Lease, Report)]) -> BeatReply {
         let beats = held.iter().map(|(lease, report)| Beat::new(lease.key.clone(), report.clone())).collect();
         self.queue.renew(Heartbeat::new(self.worker.clone(), self.call, beats)).await.unwrap()
+    }
+
+    /// Lets a whole lease pass in which this worker beats and holds nothing: what others hold expires, and nobody
+    /// takes it for an outage.
+    pub(crate) fn outlasts_a_lease(&self) {
+        for _ in 0..9 {
+            block_on(self.beat(&[]));
+            runtime::advance(SECOND);
+        }
     }
 
     pub(crate) async fn finish(&self, lease: &Lease, outcome: Outcome) -> Finished {

@@ -5,8 +5,9 @@ use function_runner_core::{Executor as _, Seen, State, When, runtime};
 use futures::StreamExt as _;
 use shuttle::future::block_on;
 
-use crate::stage::{
-    Hand, SECOND, beside, pass_until, read_to_the_end, schedules, state, submit, task, watch,
+use crate::{
+    stage::{Hand, SECOND, beside, pass_until, read_to_the_end, schedules, state, submit, watch},
+    work::task,
 };
 
 #[test]
@@ -71,12 +72,7 @@ fn the_claim_of_a_dead_worker_comes_to_a_call_asleep() {
             let lease = heir.take().await;
             heir.succeed(&lease).await;
         });
-        let other = Hand::new(&queue, "other");
-        for _ in 0..9 {
-            // no outage: somebody calls
-            block_on(other.beat(&[]));
-            runtime::advance(SECOND);
-        }
+        Hand::new(&queue, "other").outlasts_a_lease();
         heir.join();
         let record = block_on(queue.record(&id)).unwrap();
         assert_eq!((record.state, record.crashes), (State::Succeeded, 1));

@@ -8,7 +8,10 @@ use function_runner_core::{
 use futures::StreamExt as _;
 use shuttle::future::block_on;
 
-use crate::stage::{Hand, beside, output, read_to_the_end, retry, schedules, submit, task, watch};
+use crate::{
+    stage::{Hand, beside, output, read_to_the_end, retry, schedules, submit, watch},
+    work::task,
+};
 
 #[test]
 fn whenever_a_watch_opens_it_hears_the_end_once() {

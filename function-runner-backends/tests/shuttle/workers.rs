@@ -11,8 +11,9 @@ use futures::StreamExt as _;
 use shuttle::{future::block_on, thread};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
-use crate::stage::{
-    Beside, SECOND, WORK, beside, id, pass_until, read_to_the_end, schedules, state, submit, task, watch,
+use crate::{
+    stage::{Beside, SECOND, beside, pass_until, read_to_the_end, schedules, state, submit, watch},
+    work::{WORK, id, task},
 };
 
 /// A worker under way, and what stops it.

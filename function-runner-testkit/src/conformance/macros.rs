@@ -8,7 +8,10 @@
 macro_rules! executor_conformance {
     ($start:expr $(,)?) => {
         mod executor_conformance {
-            #[allow(unused_imports)]
+            #[allow(
+                unused_imports,
+                reason = "whether the closure needs what stands around it is its author's choice"
+            )]
             use super::*;
 
             fn __open(case: $crate::conformance::Case) -> $crate::conformance::executor::Opening {
@@ -29,7 +32,7 @@ macro_rules! executor_conformance {
 macro_rules! queue_conformance {
     ($start:expr $(,)?) => {
         mod queue_conformance {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "whether the closure needs what stands around it is its author's choice")]
             use super::*;
 
             fn __open(case: $crate::conformance::Case) -> $crate::conformance::queue::Opening {
@@ -56,7 +59,10 @@ macro_rules! queue_conformance {
 macro_rules! inspect_conformance {
     ($start:expr $(,)?) => {
         mod inspect_conformance {
-            #[allow(unused_imports)]
+            #[allow(
+                unused_imports,
+                reason = "whether the closure needs what stands around it is its author's choice"
+            )]
             use super::*;
 
             fn __open(case: $crate::conformance::Case) -> $crate::conformance::queue::Opening {
@@ -78,7 +84,7 @@ macro_rules! inspect_conformance {
 macro_rules! operate_conformance {
     ($start:expr $(,)?) => {
         mod operate_conformance {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "whether the closure needs what stands around it is its author's choice")]
             use super::*;
 
             fn __open(case: $crate::conformance::Case) -> $crate::conformance::queue::Opening {
@@ -119,7 +125,7 @@ macro_rules! operate_conformance {
 macro_rules! artifact_conformance {
     ($start:expr $(,)?) => {
         mod artifact_conformance {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "whether the closure needs what stands around it is its author's choice")]
             use super::*;
             use $crate::conformance::artifacts::no_damage;
 
@@ -137,7 +143,7 @@ macro_rules! artifact_conformance {
     };
     ($start:expr, $damage:expr $(,)?) => {
         mod artifact_conformance {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "whether the closure needs what stands around it is its author's choice")]
             use super::*;
 
             fn __open(case: $crate::conformance::Case) -> $crate::conformance::artifacts::Opening {

@@ -47,7 +47,6 @@
 
 mod artifacts;
 mod call;
-mod dice;
 mod executor;
 mod fault;
 mod plan;

@@ -12,7 +12,8 @@ use std::{
 
 use function_runner_core::Clock;
 
-use super::{Answer, Call, Fault, Planted, dice::Dice};
+use super::{Answer, Call, Fault, Planted};
+use crate::dice::Dice;
 
 /// The most items of a watch before chance cuts it.
 const MOST_ITEMS: u64 = 6;
@@ -236,7 +237,7 @@ impl Faults {
 
     fn draw(&self, struck: &mut Struck) {
         let (call, nth) = (struck.call, struck.nth);
-        let mut dice = Dice::new(self.seed, call, nth);
+        let mut dice = Dice::of(self.seed, &[call as u64 + 1, nth]);
         let late = (dice.fraction() < self.delay.0).then(|| dice.within(&self.delay.1));
         if let Some(whole) = late {
             let there = whole.mul_f64(dice.fraction());
@@ -264,7 +265,7 @@ impl Faults {
         if !struck.by_chance {
             return struck.breaks.filter(|_| round == 0);
         }
-        let mut dice = Dice::again(self.seed, struck.call, struck.nth, round);
+        let mut dice = Dice::of(self.seed, &[struck.call as u64 + 1, struck.nth, round + 1]);
         let chance = dice.fraction();
         let is_watch = struck.call == Call::Watch;
         let after = if is_watch {
@@ -385,7 +386,7 @@ impl Struck {
 
     /// How long it takes until a connection that broke is made again.
     pub(super) async fn gap(&self, round: u64) {
-        let mut dice = Dice::again(self.faults.seed ^ 1, self.call, self.nth, round);
+        let mut dice = Dice::of(self.faults.seed ^ 1, &[self.call as u64 + 1, self.nth, round + 1]);
         // things happen meanwhile, also where no time passes
         for _ in 0..dice.below(8) {
             tokio::task::yield_now().await;

@@ -85,7 +85,10 @@ where
 macro_rules! model_conformance {
     ($open:expr $(,)?) => {
         mod model_conformance {
-            #[allow(unused_imports)]
+            #[allow(
+                unused_imports,
+                reason = "whether the closure needs what stands around it is its author's choice"
+            )]
             use super::*;
 
             $crate::__model_tests! { $open;

@@ -39,7 +39,6 @@
 mod callers;
 mod calls;
 mod catalog;
-mod dice;
 mod fleet;
 mod history;
 mod lanes;

@@ -16,14 +16,13 @@ use function_runner_core::{
 use super::{
     callers::Callers,
     catalog::{Kind, kinds},
-    dice::Dice,
     lanes::LaneBook,
     ledger::Ledger,
     meter::Meters,
     node::Node,
     plan::{Plan, Weather},
 };
-use crate::ManualClock;
+use crate::{ManualClock, dice::Dice};
 
 /// How long after the last arrival everything must have ended, in milliseconds.
 const PATIENCE: u64 = 4 * 3600 * 1000;

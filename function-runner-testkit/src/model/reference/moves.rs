@@ -1,4 +1,7 @@
-//! How a task gets from one state to the next.
+//! How a task gets from one state to the next, without core's table of moves.
+//!
+//! The moves are cut as the memory backend's are, so a misreading of the design may stand in both: the order of work,
+//! leases and timers beside this file are thought out anew.
 
 use std::{sync::Arc, time::Duration};
 

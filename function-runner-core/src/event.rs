@@ -97,6 +97,12 @@ impl Usage {
     pub fn of_run(run: Duration) -> Self {
         Self { queued_ms: 0, run_ms: millis(run) }
     }
+
+    /// By the worker's own account, with how long the task had waited by the store's.
+    #[must_use]
+    pub fn waited(self, queued: Duration) -> Self {
+        Self { queued_ms: millis(queued), ..self }
+    }
 }
 
 /// What happened.
@@ -144,6 +150,22 @@ pub enum EventKind {
     Failed(Failure),
     /// It ended because somebody asked for it.
     Cancelled,
+}
+
+impl EventKind {
+    /// How a task that ended in this state, with this output or failure, tells of its end; a longer output than
+    /// [`MAX_EVENT_OUTPUT`] is left out.
+    #[must_use]
+    pub fn of_end(state: State, output: Option<&Payload>, failure: Option<&Failure>) -> Self {
+        match (state, failure) {
+            (State::Succeeded, _) => {
+                Self::Succeeded(output.filter(|output| output.len() <= MAX_EVENT_OUTPUT).cloned())
+            }
+            (State::Failed, Some(failure)) => Self::Failed(failure.clone()),
+            // a task that failed has its failure
+            _ => Self::Cancelled,
+        }
+    }
 }
 
 /// What happened to a task, and when.

@@ -12,9 +12,9 @@
 //! | [`Inspect`], [`Operate`] | backends that operators look at and steer |
 //!
 //! Around them stand decisions that are pure, so that every backend makes the same ones: what may follow what
-//! ([`state`]), the order of work ([`schedule`]), when to try again ([`RetryPolicy`]), what fits where ([`Pool`]),
-//! what fits a schema ([`schema`]). [`Intake`] is the one way from a request to a [`Task`], and [`Worker`] runs bodies
-//! over any queue. There is no network here, and no file.
+//! ([`state`]), what an outage spares ([`Outage`]), the order of work ([`schedule`]), when to try again
+//! ([`RetryPolicy`]), what fits where ([`Pool`]), what fits a schema ([`schema`]). [`Intake`] is the one way from a
+//! request to a [`Task`], and [`Worker`] runs bodies over any queue. There is no network here, and no file.
 //!
 //! # Examples
 //!
@@ -48,6 +48,7 @@ mod artifact;
 mod clock;
 mod connection;
 mod context;
+mod ended;
 mod error;
 mod event;
 mod executor;
@@ -59,8 +60,10 @@ mod inspect;
 mod intake;
 mod lane;
 mod operate;
+mod outage;
 mod payload;
 mod progress;
+mod published;
 mod quality;
 mod queue;
 mod registry;
@@ -74,12 +77,14 @@ pub mod schedule;
 pub mod schema;
 mod scratch;
 pub mod state;
+mod stored;
 mod sync;
 mod task;
 mod template;
 mod times;
 mod told;
 mod version;
+mod why;
 pub mod worker;
 
 pub use artifact::{Artifact, ArtifactStore, ByteStream, Digest};
@@ -103,15 +108,17 @@ pub use inspect::{Inspect, LaneStatus, Page, TaskFilter, WorkerStatus};
 pub use intake::{Admitted, FollowUpRequest, Intake, Request};
 pub use lane::Lane;
 pub use operate::Operate;
+pub use outage::{By, Outage};
 pub use payload::{MAX_PAYLOAD, Payload};
 pub use progress::{Progress, Stage, Step};
+pub use published::{PUBLISHED_FOR, default_versions};
 pub use quality::Quality;
 pub use queue::{
     AskedLane, Beat, BeatReply, Finish, Finished, Heartbeat, Lease, LeaseKey, LeaseReply, LeaseRequest,
     Numbered, Outcome, Queue, Renewal, Report, WorkerInfo,
 };
 pub use registry::{Implementation, MAX_LANES, Registry};
-pub use resource::{Amounts, Capacity, Excess, Grant, Largest, Pool, ResourceRequirement};
+pub use resource::{Amounts, Capacity, Excess, Grant, Largest, LargestSeen, Pool, ResourceRequirement};
 pub use retry::RetryPolicy;
 pub use schedule::{Priority, Weight};
 pub use schema::{Fault, FaultCode, Schema};
@@ -124,4 +131,5 @@ pub use task::{
 pub use template::{Example, QualityPreset, Template, TemplateSet};
 pub use times::Times;
 pub use version::{FunctionRef, Version, Wanted};
+pub use why::{Reason, Why, why};
 pub use worker::Worker;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     Amounts, Capacity, Checkpoint, Executor, Failure, Lane, LogLine, Payload, Progress, Result, State, Task,
-    TaskId, Template, Usage, WorkerId,
+    TaskId, Template, Usage, WorkerId, state::Move,
 };
 
 /// What tells one claim of a task from every other: a number that rises strictly per task.
@@ -260,6 +260,20 @@ pub enum Outcome {
         /// After so long; zero puts it to the front.
         after: Duration,
     },
+}
+
+impl Outcome {
+    /// What it does to the task.
+    #[must_use]
+    pub const fn as_move(&self) -> Move {
+        match self {
+            Self::Succeeded(_) => Move::Succeed,
+            Self::Failed(_) => Move::Fail,
+            Self::Cancelled => Move::Stop,
+            Self::Retry { .. } => Move::Retry,
+            Self::Released { .. } => Move::Release,
+        }
+    }
 }
 
 /// The end of one attempt.

@@ -101,6 +101,56 @@ pub const fn next(state: State, cancel_asked: bool, moved: Move) -> Option<Next>
     }
 }
 
+/// What becomes of a task whose claim has run out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It ends cancelled, as had been asked.
+    Cancelled,
+    /// It ends as a dead letter.
+    Dead {
+        /// How many workers have died holding it.
+        crashes: u32,
+    },
+    /// It waits again, before what has not been given yet.
+    Front {
+        /// How many workers have died holding it.
+        crashes: u32,
+        /// Whether it waits in its lane's twin: it may be what kills them.
+        suspect: bool,
+    },
+}
+
+/// The crashes after which a task is a suspect.
+const SUSPECT: u32 = 2;
+
+/// What becomes of a running task whose claim has run out, after so many crashes before.
+///
+/// `cancel` is whether its cancel was acknowledged, and `lost_reply` whether its worker never knew of the claim:
+/// then nobody died of it. What is a suspect already stays one.
+///
+/// # Examples
+///
+/// ```
+/// use function_runner_core::state::{Expiry, expired};
+///
+/// assert_eq!(expired(false, false, 0, 3), Expiry::Front { crashes: 1, suspect: false });
+/// assert_eq!(expired(false, false, 1, 3), Expiry::Front { crashes: 2, suspect: true });
+/// assert_eq!(expired(false, false, 2, 3), Expiry::Dead { crashes: 3 });
+/// assert_eq!(expired(false, true, 2, 3), Expiry::Front { crashes: 2, suspect: true });
+/// assert_eq!(expired(true, false, 2, 3), Expiry::Cancelled);
+/// ```
+#[must_use]
+pub const fn expired(cancel: bool, lost_reply: bool, crashes: u32, max_crashes: u32) -> Expiry {
+    if let Some(Next::To(State::Cancelled)) = next(State::Running, cancel, Move::Expire) {
+        return Expiry::Cancelled;
+    }
+    let crashes = crashes.saturating_add(!lost_reply as u32);
+    if crashes >= max_crashes && !lost_reply {
+        return Expiry::Dead { crashes };
+    }
+    Expiry::Front { crashes, suspect: crashes >= SUSPECT }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +184,26 @@ mod tests {
             assert_eq!(next(State::Queued, false, end), None, "{end:?}");
         }
         assert_eq!(next(State::Running, false, Move::Lease), None, "one lease at a time");
+    }
+
+    #[test]
+    fn a_lost_reply_counts_no_crash_and_kills_nothing() {
+        for crashes in 0..5 {
+            let front = Expiry::Front { crashes, suspect: crashes >= 2 };
+            assert_eq!(expired(false, true, crashes, 3), front);
+            assert_eq!(expired(true, true, crashes, 3), Expiry::Cancelled);
+        }
+    }
+
+    #[test]
+    fn so_many_crashes_are_the_end_and_two_make_a_suspect() {
+        let ends = |max| (0..9).find(|&crashes| expired(false, false, crashes, max) != front(crashes + 1));
+        assert_eq!([1, 2, 3, 9].map(ends), [Some(0), Some(1), Some(2), Some(8)]);
+        assert_eq!(expired(false, false, 0, 1), Expiry::Dead { crashes: 1 });
+        assert_eq!(expired(false, false, u32::MAX, 9), Expiry::Dead { crashes: u32::MAX });
+    }
+
+    fn front(crashes: u32) -> Expiry {
+        Expiry::Front { crashes, suspect: crashes > 1 }
     }
 }

@@ -122,6 +122,42 @@ impl Capacity {
         found
     }
 
+    /// What is left of it beside this load, as [`Pool::load`](super::Pool::load) tells one: `gpus` are those with
+    /// nothing on them, `gpu_memory_mib` is the largest free part of one GPU.
+    ///
+    /// A load says of all GPUs together how much memory is taken, so of several of which some is taken the answer is
+    /// the most that there may be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use function_runner_core::{Amounts, Capacity};
+    ///
+    /// let worker = Capacity::new().cpu_millis(4000).gpu(12_288);
+    /// let left = worker.left(&Amounts::new().cpu_millis(1000).gpu_memory_mib(9000));
+    /// assert_eq!((left.cpu_millis, left.gpu_memory_mib, left.gpus), (3000, 3288, 0));
+    /// ```
+    #[must_use]
+    pub fn left(&self, load: &Amounts) -> Amounts {
+        let mut left = self.divisible();
+        left.subtract(load, 1);
+        let mut cards = self.gpus.clone();
+        cards.sort_unstable();
+        let free = cards.iter().sum::<u64>().saturating_sub(load.gpu_memory_mib);
+        // the most cards whose memory is free together: the smallest first
+        let vacant = cards.iter().scan(0_u64, |sum, memory| {
+            *sum = sum.saturating_add(*memory);
+            (*sum <= free).then_some(())
+        });
+        let vacant = vacant.count().min(cards.len().saturating_sub(load.gpus as usize));
+        left.gpus = u32::try_from(vacant).unwrap_or(u32::MAX);
+        left.gpu_memory_mib = cards.last().copied().unwrap_or(0).min(free);
+        if load.gpus as usize >= cards.len() {
+            left.gpu_memory_mib = 0;
+        }
+        left
+    }
+
     /// What of it can be divided at will: all but the GPUs.
     pub(super) fn divisible(&self) -> Amounts {
         Amounts {
@@ -175,6 +211,23 @@ mod tests {
         assert_eq!(all.to_string(), words);
         assert_eq!(Capacity::default().to_string(), "nothing");
         assert_eq!(Capacity::new().to_string(), "64 slots");
+    }
+
+    #[test]
+    fn what_is_left_of_gpus_is_the_most_that_there_may_be() {
+        let worker = Capacity::new().gpu(24_000).gpu(8000).slots(4).custom("licence", 2);
+        let left = |load: Amounts| {
+            let left = worker.left(&load);
+            (left.gpus, left.gpu_memory_mib)
+        };
+        assert_eq!(left(Amounts::new()), (2, 24_000));
+        assert_eq!(left(Amounts::new().gpu_memory_mib(6000)), (1, 24_000));
+        assert_eq!(left(Amounts::new().gpu_memory_mib(25_000)), (0, 7000));
+        assert_eq!(left(Amounts::new().gpus(1).gpu_memory_mib(24_000)), (1, 8000));
+        assert_eq!(left(Amounts::new().gpus(2).gpu_memory_mib(32_000)), (0, 0));
+        let left = worker.left(&Amounts::new().slots(9).custom("licence", 1).custom("other", 1));
+        assert_eq!((left.slots, left.custom), (0, BTreeMap::from([("licence".to_owned(), 1)])));
+        assert_eq!(Capacity::new().left(&Amounts::new().gpus(1)).gpu_memory_mib, 0);
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod largest;
 mod pool;
 mod requirement;
 mod room;
+mod seen;
+mod shortage;
 mod words;
 
 pub use amounts::Amounts;
@@ -13,3 +15,5 @@ pub use capacity::Capacity;
 pub use largest::{Excess, Largest};
 pub use pool::{Grant, Pool};
 pub use requirement::ResourceRequirement;
+pub use seen::LargestSeen;
+pub(crate) use shortage::shortage;

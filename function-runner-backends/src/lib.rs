@@ -6,6 +6,7 @@
 //! | module | cargo feature | what it is |
 //! |---|---|---|
 //! | `memory` | `memory` (default) | tasks kept in this process |
+//! | `embedded` | `embedded` | tasks kept in one file, shared by the processes of one machine |
 //! | `folder` | `folder` | artifacts by their content, and scratch folders, on the local disk |
 //! | `models` | `networks` | the folder where weights lie, looked up by name and checksum |
 //! | `networks` | `networks` | networks of convolutions on the CPU |
@@ -44,10 +45,14 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "embedded")]
+pub mod embedded;
 #[cfg(feature = "folder")]
 pub mod folder;
 #[cfg(feature = "functions")]
 pub mod functions;
+#[cfg(any(feature = "embedded", feature = "memory"))]
+mod heard;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "networks")]

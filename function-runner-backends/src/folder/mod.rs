@@ -4,6 +4,7 @@
 
 mod scratch;
 mod store;
+mod sweep;
 
 pub use scratch::scratch_in;
 pub use store::FolderStore;

@@ -1,6 +1,6 @@
 //! An artifact store in a folder: each content once, under its SHA-256.
 
-use std::{fs, io, ops::Range, path::PathBuf, sync::Arc};
+use std::{fs, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,6 +12,8 @@ use object_store::{
 };
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+
+use super::sweep::Sweep;
 
 /// How many bytes are collected before they are written.
 const CHUNK: usize = 1 << 20;
@@ -41,6 +43,8 @@ const CHUNK: usize = 1 << 20;
 pub struct FolderStore {
     files: Arc<LocalFileSystem>,
     folder: PathBuf,
+    /// What forgets files, where it was asked for.
+    sweep: Option<Arc<Sweep>>,
     /// Removed with the last clone, where the folder is a temporary one.
     _temporary: Option<Arc<TempDir>>,
 }
@@ -62,7 +66,7 @@ impl FolderStore {
         let files = LocalFileSystem::new_with_prefix(&folder)
             .map_err(|error| io(error.into()))?
             .with_automatic_cleanup(false);
-        Ok(Self { files: Arc::new(files), folder, _temporary: None })
+        Ok(Self { files: Arc::new(files), folder, sweep: None, _temporary: None })
     }
 
     /// A store in a folder of its own that is removed with the last clone of it.
@@ -79,10 +83,58 @@ impl FolderStore {
         Ok(Self { _temporary: Some(Arc::new(folder)), ..store })
     }
 
+    /// Forgets what nobody has put, read or looked up for this long; without it everything is kept for ever.
+    ///
+    /// Files go in small steps, one now and one with each put, so after that time, not at it. Each use of a file, by
+    /// whichever process that opened the folder so, gives it the whole time anew; it is told by the file's time of
+    /// modification. Uploads that were cut off by the death of their process go likewise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use function_runner_backends::folder::FolderStore;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("artifacts");
+    /// let store = FolderStore::open(path)?.forgetting(Duration::from_secs(8 * 24 * 3600));
+    /// # Ok::<(), function_runner_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn forgetting(mut self, unused: Duration) -> Self {
+        let sweep = Sweep::new(&self.folder, unused);
+        sweep.step();
+        self.sweep = Some(Arc::new(sweep));
+        self
+    }
+
     /// Where this content lies, for programs that take paths; it may not exist.
     #[must_use]
     pub fn path(&self, content: &Digest) -> PathBuf {
         self.folder.join(place(content).as_ref())
+    }
+
+    /// Moves what has arrived whole to its place.
+    async fn settle(&self, arriving: &Path, content: &Digest) -> Result<()> {
+        let place = place(content);
+        let Some(sweep) = &self.sweep else {
+            return self.files.rename(arriving, &place).await.map_err(unwritable);
+        };
+        let (from, to) = (self.folder.join(arriving.as_ref()), self.path(content));
+        let moved = sweep.keeping(|| {
+            to.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::rename(&from, &to)
+        });
+        sweep.step();
+        moved.map_err(|error| Error::new(ErrorKind::Io, "cannot write the artifact").with_source(error))
+    }
+
+    /// It is used: it stays.
+    fn renew(&self, content: &Digest) {
+        if let Some(sweep) = &self.sweep {
+            sweep.renew(&self.path(content));
+        }
     }
 
     async fn receive(
@@ -145,11 +197,12 @@ impl ArtifactStore for FolderStore {
                 return Err(error);
             }
         };
-        self.files.rename(&arriving, &place(&digest)).await.map_err(unwritable)?;
+        self.settle(&arriving, &digest).await?;
         Ok(Artifact::new(digest, size, media_type))
     }
 
     async fn get(&self, content: &Digest, range: Option<Range<u64>>) -> Result<ByteStream> {
+        self.renew(content);
         let digest = *content;
         let verify = range.is_none();
         if let Some(range) = &range {
@@ -174,6 +227,7 @@ impl ArtifactStore for FolderStore {
     }
 
     async fn head(&self, content: &Digest) -> Result<u64> {
+        self.renew(content);
         let meta = self.files.head(&place(content)).await.map_err(|error| unreadable(error, content))?;
         Ok(meta.size)
     }

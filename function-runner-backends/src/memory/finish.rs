@@ -1,10 +1,8 @@
 //! Ending attempts.
 
-use std::time::Duration;
-
 use function_runner_core::{
-    AttemptEnd, EventKind, Finish, Finished, Outcome, State, Usage,
-    state::{self, Move, Next},
+    AttemptEnd, EventKind, Finish, Finished, Outcome, State,
+    state::{self, Next},
 };
 
 use super::{
@@ -21,8 +19,8 @@ impl Store {
         }
         let row = &mut self.rows[at];
         let queued = row.started_at.unwrap_or_default().since(row.queued_at);
-        row.usage = Some(usage(finish.usage, queued));
-        let next = state::next(row.state, row.cancel, move_of(&finish.outcome));
+        row.usage = Some(finish.usage.waited(queued));
+        let next = state::next(row.state, row.cancel, finish.outcome.as_move());
         self.leave(at);
         match next {
             Some(Next::To(State::Cancelled)) => self.end(at, End::Cancelled),
@@ -69,20 +67,4 @@ impl Store {
         let own = row.filter(|row| row.finished && row.claim.fence == finish.key.fence);
         own.map_or(Finished::Lost, |row| Finished::Done(row.state))
     }
-}
-
-const fn move_of(outcome: &Outcome) -> Move {
-    match outcome {
-        Outcome::Succeeded(_) => Move::Succeed,
-        Outcome::Failed(_) => Move::Fail,
-        Outcome::Cancelled => Move::Stop,
-        Outcome::Retry { .. } => Move::Retry,
-        Outcome::Released { .. } => Move::Release,
-    }
-}
-
-/// What the attempt took, by the worker's own account, and how long it waited by the store's.
-fn usage(mut usage: Usage, queued: Duration) -> Usage {
-    usage.queued_ms = u64::try_from(queued.as_millis()).unwrap_or(u64::MAX);
-    usage
 }

@@ -8,14 +8,13 @@ use std::{
 };
 
 use function_runner_core::{
-    EventKind, Lane, Lease, LeaseKey, LeaseReply, LeaseRequest, Result, State, Timestamp,
+    By, EventKind, Lane, Lease, LeaseKey, LeaseReply, LeaseRequest, Result, State, Timestamp,
     schedule::{Given, Head, Order},
     state::{self, Move, Next},
 };
 use futures::future::BoxFuture;
 
 use super::{
-    outage::By,
     row::Key,
     store::{Shared, Store},
     wake::Sleeper,

@@ -1,11 +1,10 @@
 //! What an operator looks at: lanes, workers, tasks.
 
 use function_runner_core::{
-    Error, ErrorKind, LaneStatus, Page, Result, TaskFilter, TaskRecord, WorkerStatus,
+    By, Error, ErrorKind, LaneStatus, Page, Result, TaskFilter, TaskRecord, WorkerStatus,
 };
 
 use super::{
-    outage::By,
     row::Row,
     store::{Shared, Store},
 };

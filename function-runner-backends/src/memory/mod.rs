@@ -2,8 +2,8 @@
 //!
 //! [`MemoryQueue`] has every side of a backend: callers, workers, operators. It is one store behind one lock, decides
 //! by the pure functions of core ([`schedule`](function_runner_core::schedule),
-//! [`state`](function_runner_core::state)) alone, and starts nothing of its own: what is due is served by whoever
-//! calls.
+//! [`state`](function_runner_core::state), [`Outage`](function_runner_core::Outage)) alone, and starts nothing of its
+//! own: what is due is served by whoever calls.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@
 // | taking tasks in, deduplication keys | `submit`, `keys` |
 // | giving work; calls asleep | `lease`, `wake` |
 // | heartbeats; ends of attempts | `renew`, `finish` |
-// | what is due, and when an outage spares it; what has ended | `timers`, `outage`, `kept` |
+// | what is due; what has ended | `timers`, `kept` |
 // | watching; serving timers while only callers are there | `watch`, `tick` |
 // | who serves what | `workers`, `templates` |
 // | the operator's side | `list`, `operate` |
@@ -29,7 +29,6 @@ mod list;
 mod moves;
 mod newest;
 mod operate;
-mod outage;
 mod renew;
 mod row;
 mod slab;

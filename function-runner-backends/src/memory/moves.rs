@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use function_runner_core::{
-    AttemptEnd, EventKind, Failure, Lane, MAX_TURNS, Payload, State, Task, TaskEnded, Timestamp,
+    AttemptEnd, EventKind, Failure, Lane, MAX_TURNS, Payload, State, Task, Timestamp, WorkerId,
     schedule::Flow,
-    state::{self, Move, Next},
+    state::{Expiry, expired},
 };
 
 use super::{
@@ -146,23 +146,11 @@ impl Store {
 
     /// Queues what follows this task's end, with a copy of its terminal event as input.
     fn follow_up(&mut self, at: u32) {
-        let record = self.rows[at].record();
-        let task = record.task.clone();
-        // what ended is names, numbers and at most 64 KiB of JSON: it is always written
-        let Ok(input) = Payload::encode(&TaskEnded::of(&record)) else { return };
-        for (index, follow_up) in task.follow_ups.iter().enumerate() {
-            let id = task.id.follow_up(record.seq, index);
-            let hash = self.ids.hash(&id);
-            if self.find_hashed(&id, hash).is_some() {
-                continue;
+        for next in self.rows[at].record().follow_ups() {
+            let hash = self.ids.hash(&next.id);
+            if self.find_hashed(&next.id, hash).is_none() {
+                self.insert(Arc::new(next), hash);
             }
-            let (function, lane) = (follow_up.function.clone(), follow_up.lane.clone());
-            let mut next = Task::new(id, function, lane, input.clone(), follow_up.envelope.clone());
-            next.tenant = task.tenant.clone();
-            next.priority = task.priority;
-            next.labels = follow_up.labels.clone();
-            next.increment = follow_up.increment;
-            self.insert(Arc::new(next), hash);
         }
     }
 
@@ -196,25 +184,31 @@ impl Store {
         let worker = &self.workers[row.claim.worker];
         // a later beat left the task out although the ask that took it had ended: the worker never knew of it
         let lost_reply = worker.beat > row.claim.renewed && worker.ended >= row.claim.ask;
-        let next = state::next(row.state, row.cancel, Move::Expire);
+        let expiry = expired(row.cancel, lost_reply, row.crashes, row.task.envelope.retry.max_crashes);
         let id = worker.id.clone();
         self.leave(at);
-        if next == Some(Next::To(State::Cancelled)) {
-            return self.end(at, End::Cancelled);
+        match expiry {
+            Expiry::Cancelled => self.end(at, End::Cancelled),
+            Expiry::Dead { crashes } => {
+                self.lose(at, id, crashes);
+                self.end(at, End::Failed(Failure::crashed(crashes)));
+            }
+            Expiry::Front { crashes, suspect } => {
+                self.lose(at, id, crashes);
+                if suspect {
+                    let twin = self.rows[at].task.lane.twin();
+                    self.change_lane(at, &twin);
+                }
+                self.again(at, Again { event: EventKind::Lost, after: Duration::ZERO, front: true });
+            }
         }
-        let now = self.now;
+    }
+
+    /// The attempt that was held is lost, with it perhaps its worker.
+    fn lose(&mut self, at: u32, worker: WorkerId, crashes: u32) {
         let row = &mut self.rows[at];
-        row.remember(id, AttemptEnd::Lost, now);
-        row.crashes += u32::from(!lost_reply);
-        let crashes = row.crashes;
-        if crashes >= row.task.envelope.retry.max_crashes && !lost_reply {
-            return self.end(at, End::Failed(Failure::crashed(crashes)));
-        }
-        if crashes >= 2 {
-            let twin = row.task.lane.twin();
-            self.change_lane(at, &twin);
-        }
-        self.again(at, Again { event: EventKind::Lost, after: Duration::ZERO, front: true });
+        row.remember(worker, AttemptEnd::Lost, self.now);
+        row.crashes = crashes;
     }
 
     /// A task that is neither queued nor held is kept in another lane.

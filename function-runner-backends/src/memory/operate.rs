@@ -1,14 +1,11 @@
 //! What an operator does: pauses, drains, second lives.
 
 use function_runner_core::{
-    Error, ErrorKind, EventKind, Lane, Result, State, TaskId, WorkerId,
+    By, Error, ErrorKind, EventKind, Lane, Result, State, TaskId, WorkerId,
     state::{self, Move, Next},
 };
 
-use super::{
-    outage::By,
-    store::{Store, unknown},
-};
+use super::store::{Store, unknown};
 
 impl Store {
     /// Gives nothing more of this lane and its twin.

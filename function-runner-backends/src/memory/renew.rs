@@ -1,10 +1,10 @@
 //! Keeping claims, and hearing what bodies tell.
 
 use function_runner_core::{
-    Beat, BeatReply, EventKind, Heartbeat, LeaseKey, LogLine, Payload, Progress, Renewal, Report, State,
+    Beat, BeatReply, By, EventKind, Heartbeat, LeaseKey, LogLine, Payload, Progress, Renewal, Report, State,
 };
 
-use super::{outage::By, store::Store};
+use super::store::Store;
 
 /// One thing a body told.
 enum Told {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use function_runner_core::{
-    Clock, Error, ErrorKind, EventKind, Lane, Result, State, TaskId, TaskRecord, TemplateSet, Times,
-    Timestamp,
+    By, Clock, Error, ErrorKind, EventKind, Lane, Outage, Result, State, TaskId, TaskRecord, TemplateSet,
+    Times, Timestamp,
     schedule::{Order, Reserve},
     state::{self, Move, Next},
 };
@@ -19,7 +19,6 @@ use super::{
     lanes::Lanes,
     moves::End,
     newest::Newest,
-    outage::{By, Outage},
     row::{Key, Row},
     slab::Slab,
     sync::{Mutex, MutexGuard},

@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use function_runner_core::{Error, ErrorKind, Lane, Result, Submitted, Task, TaskId};
+use function_runner_core::{By, Error, ErrorKind, Lane, Result, Submitted, Task, TaskId};
 
-use super::{keys::Key, outage::By, store::Store};
+use super::{keys::Key, store::Store};
 
 impl Store {
     /// Stores one task: what most submits are, with nothing looked up twice.

@@ -1,22 +1,16 @@
 //! What can be called here: published templates, default versions, weights, and the largest worker seen.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use function_runner_core::{
-    Capacity, Largest, Name, Template, TemplateSet, Tenant, Times, Timestamp, Version, Weight,
+    Capacity, LargestSeen, Name, PUBLISHED_FOR, Template, TemplateSet, Tenant, Times, Timestamp, Version,
+    Weight, default_versions,
 };
 
 use super::workers::Workers;
-
-/// How long a version stays published that no worker serves as its own.
-const UNSERVED: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// In how many parts the time is cut for which the largest worker is remembered.
-const SPANS: u32 = 24;
 
 /// A version of a function.
 pub(super) type Served = (Name, Version);
@@ -26,8 +20,7 @@ pub(super) type Served = (Name, Version);
 pub(super) struct Templates {
     published: BTreeMap<Served, Published>,
     weights: BTreeMap<Tenant, Weight>,
-    /// The largest worker of each span of time, the latest last.
-    seen: VecDeque<(u64, Largest)>,
+    seen: LargestSeen,
     set: Option<Arc<TemplateSet>>,
     next_sweep: Timestamp,
 }
@@ -42,12 +35,19 @@ struct Published {
     served_at: Timestamp,
 }
 
+impl Published {
+    /// Whether it counts as published: some live worker serves it, or did so not long ago.
+    fn counts(&self, now: Timestamp) -> bool {
+        self.servers > 0 || now.since(self.served_at) < PUBLISHED_FOR
+    }
+}
+
 impl Templates {
     pub(super) fn new() -> Self {
         Self {
             published: BTreeMap::new(),
             weights: BTreeMap::new(),
-            seen: VecDeque::new(),
+            seen: LargestSeen::default(),
             set: None,
             next_sweep: Timestamp::from_millis(u64::MAX),
         }
@@ -62,34 +62,11 @@ impl Templates {
 
     fn work_out(&self, workers: &Workers, now: Timestamp) -> TemplateSet {
         let templates = self.published.values().map(|published| published.template.clone()).collect();
-        let mut largest = Largest::default();
-        self.seen.iter().for_each(|(_, span)| largest.merge_amounts(span.amounts()));
-        let largest = (!self.seen.is_empty()).then_some(largest);
-        TemplateSet::new(templates, self.defaults(workers, now), self.weights.clone(), largest)
-    }
-
-    /// The version that a call by name goes to: the newest that all live workers of its lowest live major serve, a
-    /// worker serving what is older than its own too; with no live worker the newest published.
-    fn defaults(&self, workers: &Workers, now: Timestamp) -> BTreeMap<Name, Version> {
-        let mut newest = BTreeMap::<Name, Version>::new();
-        for ((name, version), published) in &self.published {
-            if published.servers > 0 || now.since(published.served_at) < UNSERVED {
-                // in order: the last is the newest
-                newest.insert(name.clone(), *version);
-            }
-        }
-        for (name, version) in &mut newest {
-            let own = |major| {
-                let of = move |served: &&Served| served.0 == *name && major == Some(served.1.major);
-                workers
-                    .iter()
-                    .filter_map(move |worker| worker.own.iter().filter(of).map(|served| served.1).max())
-            };
-            let served = workers.iter().flat_map(|worker| &worker.own).filter(|served| served.0 == *name);
-            let lowest = served.map(|served| served.1.major).min();
-            *version = own(lowest).min().unwrap_or(*version);
-        }
-        newest
+        let own: Vec<&[Served]> = workers.iter().map(|worker| worker.own.as_slice()).collect();
+        let published =
+            self.published.iter().map(|((name, version), published)| (name, *version, published.counts(now)));
+        let defaults = default_versions(published, &own);
+        TemplateSet::new(templates, defaults, self.weights.clone(), self.seen.largest())
     }
 
     pub(super) fn content_of(&self, served: &Served) -> Option<u128> {
@@ -126,7 +103,7 @@ impl Templates {
             let Some(published) = self.published.get_mut(served) else { continue };
             published.servers = published.servers.saturating_sub(1);
             published.served_at = published.served_at.max(lived_at);
-            self.next_sweep = self.next_sweep.min(published.served_at.after(UNSERVED));
+            self.next_sweep = self.next_sweep.min(published.served_at.after(PUBLISHED_FOR));
             if published.servers == 0 || !self.is_alone(served) {
                 self.set = None;
             }
@@ -148,20 +125,11 @@ impl Templates {
         now: Timestamp,
         times: &Times,
     ) -> u64 {
-        let span = span_of(now, times);
-        if counted == Some(span) {
-            return span;
-        }
-        if self.seen.back().is_none_or(|(latest, _)| *latest < span) {
-            self.seen.push_back((span, Largest::default()));
-            self.next_sweep = self.next_sweep.min(begin_of(span + u64::from(SPANS) + 1, times));
-        }
-        if let Some((_, largest)) = self.seen.back_mut() {
-            let before = largest.clone();
-            largest.merge(capacity);
-            if *largest != before {
-                self.set = None;
-            }
+        let span = LargestSeen::span(now, times);
+        if counted != Some(span) && self.seen.see(capacity, now, times) {
+            self.set = None;
+            self.next_sweep =
+                self.seen.next_sweep(times).map_or(self.next_sweep, |at| self.next_sweep.min(at));
         }
         span
     }
@@ -191,20 +159,16 @@ impl Templates {
         if now < self.next_sweep {
             return;
         }
-        let over =
-            |published: &Published| published.servers == 0 && now.since(published.served_at) >= UNSERVED;
-        self.published
-            .retain(|(name, version), published| !over(published) || unfinished(name.as_str(), *version));
-        let oldest = span_of(now, times).saturating_sub(u64::from(SPANS));
-        while self.seen.front().is_some_and(|(span, _)| *span < oldest) {
-            self.seen.pop_front();
-        }
+        self.published.retain(|(name, version), published| {
+            published.counts(now) || unfinished(name.as_str(), *version)
+        });
+        self.seen.sweep(now, times);
         self.set = None;
         let unserved = self.published.values().filter(|published| published.servers == 0);
         // one that is kept for its tasks is looked at again when some have had time to end
         let soon = now.after(times.lease);
-        let served = unserved.map(|published| published.served_at.after(UNSERVED).max(soon)).min();
-        let span = self.seen.front().map(|(span, _)| begin_of(span + u64::from(SPANS) + 1, times));
+        let served = unserved.map(|published| published.served_at.after(PUBLISHED_FOR).max(soon)).min();
+        let span = self.seen.next_sweep(times);
         self.next_sweep = served.into_iter().chain(span).min().unwrap_or(Timestamp::from_millis(u64::MAX));
     }
 
@@ -212,16 +176,4 @@ impl Templates {
     pub(super) fn len(&self) -> usize {
         self.published.len() + self.seen.len()
     }
-}
-
-fn span(times: &Times) -> u64 {
-    (times.seen.as_millis() as u64 / u64::from(SPANS)).max(1)
-}
-
-fn span_of(now: Timestamp, times: &Times) -> u64 {
-    now.as_millis() / span(times)
-}
-
-fn begin_of(number: u64, times: &Times) -> Timestamp {
-    Timestamp::from_millis(number.saturating_mul(span(times)))
 }

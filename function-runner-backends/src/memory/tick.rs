@@ -6,11 +6,10 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-use function_runner_core::Timestamp;
+use function_runner_core::{By, Timestamp};
 use futures::future::BoxFuture;
 
 use super::{
-    outage::By,
     store::Shared,
     sync::{
         Mutex,

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use function_runner_core::{Failure, State, Timestamp};
+use function_runner_core::{By, Failure, State, Timestamp};
 
-use super::{kept::Kept, moves::End, outage::By, row::NONE, store::Store};
+use super::{kept::Kept, moves::End, row::NONE, store::Store};
 
 /// The most that one call serves of what is due, and the most it forgets.
 pub(super) const MAX_SERVED: usize = 64;

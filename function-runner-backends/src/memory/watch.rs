@@ -2,19 +2,15 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
     pin::Pin,
     sync::{Arc, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
-use function_runner_core::{
-    Event, EventKind, MAX_EVENT_OUTPUT, Payload, Result, Seen, State, TaskId, turn_of,
-};
+use function_runner_core::{By, Event, EventKind, Payload, Result, Seen, TaskId, turn_of};
 use futures::Stream;
 
 use super::{
-    outage::By,
     row::Row,
     store::{Shared, Store, unknown},
     sync::{
@@ -23,9 +19,7 @@ use super::{
     },
     wake::Wakes,
 };
-
-/// The most events that wait for one reader; one that falls further behind gets a snapshot in their place.
-pub(super) const MAX_HEARD: usize = 64;
+use crate::heard::{Found, Heard};
 
 /// One reader's end in the store.
 #[derive(Debug)]
@@ -35,53 +29,6 @@ pub(super) struct Watcher {
     seen: u64,
     /// Its place in the list of all watchers, used only under the store's lock.
     place: AtomicUsize,
-}
-
-#[derive(Default)]
-struct Heard {
-    events: VecDeque<Arc<Event>>,
-    /// It fell behind, and what waited for it was thrown away.
-    behind: bool,
-    ended: bool,
-    waker: Option<Waker>,
-}
-
-impl fmt::Debug for Heard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Heard")
-            .field("events", &self.events.len())
-            .field("ended", &self.ended)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Heard {
-    fn add(&mut self, event: &Arc<Event>) {
-        let is_progress = |event: &Event| matches!(event.kind, EventKind::Progress(_));
-        if self.behind {
-            return;
-        }
-        if let Some(last) = self.events.back_mut()
-            && is_progress(last)
-            && is_progress(event)
-        {
-            // of progress only the latest counts
-            last.clone_from(event);
-        } else if self.events.len() == MAX_HEARD {
-            self.events = VecDeque::new();
-            self.behind = true;
-        } else {
-            self.events.push_back(event.clone());
-        }
-    }
-}
-
-/// What a reader finds.
-enum Found {
-    Event(Arc<Event>),
-    Behind,
-    Ended,
-    Nothing,
 }
 
 impl Watcher {
@@ -104,34 +51,20 @@ impl Watcher {
         let mut heard = self.heard();
         heard.ended |= ends;
         heard.add(event);
-        if let Some(waker) = heard.waker.take() {
+        if let Some(waker) = heard.sleeper() {
             wakes.push(waker);
         }
     }
 
     /// Wakes the reader, so that it looks at the tick.
     fn nudge(&self, wakes: &mut Wakes) {
-        if let Some(waker) = self.heard().waker.take() {
+        if let Some(waker) = self.heard().sleeper() {
             wakes.push(waker);
         }
     }
 
     fn next(&self, context: &Context<'_>) -> Found {
-        let mut heard = self.heard();
-        if heard.behind {
-            return Found::Behind;
-        }
-        if let Some(event) = heard.events.pop_front() {
-            return Found::Event(event);
-        }
-        if heard.ended {
-            return Found::Ended;
-        }
-        match &mut heard.waker {
-            Some(waker) => waker.clone_from(context.waker()),
-            none => *none = Some(context.waker().clone()),
-        }
-        Found::Nothing
+        self.heard().next(context)
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -231,8 +164,7 @@ impl Store {
             return Err(unknown(id));
         }
         let mut heard = reader.watcher.heard();
-        heard.behind = false;
-        heard.events.clear();
+        heard.catch_up();
         let row = &mut self.rows[reader.at];
         if heard.ended && !row.state.is_terminal() {
             // it ended and lives again, all while nobody read
@@ -256,18 +188,10 @@ impl Store {
     }
 }
 
+/// As [`TaskRecord::end_event`](function_runner_core::TaskRecord::end_event), without a record.
 fn end_of(row: &Row) -> EventKind {
-    match row.state {
-        State::Succeeded => {
-            EventKind::Succeeded(row.output.clone().filter(|output| output.len() <= MAX_EVENT_OUTPUT))
-        }
-        State::Failed => {
-            // a task that failed has its failure
-            let failure = row.more.as_ref().and_then(|more| more.failure.clone());
-            failure.map_or(EventKind::Cancelled, EventKind::Failed)
-        }
-        _ => EventKind::Cancelled,
-    }
+    let failure = row.more.as_ref().and_then(|more| more.failure.as_ref());
+    EventKind::of_end(row.state, row.output.as_ref(), failure)
 }
 
 /// What a reader is given before what it hears.

@@ -7,11 +7,11 @@ use std::{
 };
 
 use function_runner_core::{
-    Amounts, Capacity, Error, ErrorKind, Heartbeat, Lane, Name, Result, Times, Timestamp, Version, WorkerId,
-    WorkerInfo,
+    Amounts, By, Capacity, Error, ErrorKind, Heartbeat, Lane, Name, Result, Times, Timestamp, Version,
+    WorkerId, WorkerInfo,
 };
 
-use super::{outage::By, slab::Slab, store::Store};
+use super::{slab::Slab, store::Store};
 
 /// Every worker, by number and by id.
 #[derive(Debug)]

@@ -137,8 +137,10 @@ fn look(path: &Path, file: &ModelFile) -> Result<(), String> {
     }
 }
 
-/// Where programs keep the user's data; none without a home folder.
-fn data_folder() -> Option<PathBuf> {
+/// Where programs keep the user's data: `$XDG_DATA_HOME` or `~/.local/share`; on macOS `~/Library/Application Support`,
+/// on Windows `%APPDATA%`. None without a home folder.
+#[must_use]
+pub fn data_folder() -> Option<PathBuf> {
     let set = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     if cfg!(windows) {
         return set("APPDATA");

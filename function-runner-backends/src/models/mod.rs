@@ -39,7 +39,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use error::{Mismatch, ModelError};
-pub use folders::{FOLDER_VARIABLE, Folders, State};
+pub use folders::{FOLDER_VARIABLE, Folders, State, data_folder};
 pub use install::{Install, install};
 pub use manifest::{COUNT_PREFIX, Manifest, ModelFile, Source, find, known};
 

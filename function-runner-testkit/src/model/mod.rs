@@ -27,7 +27,9 @@
 //!   own. It answers with a [`Connection`] that has a queue; `inspect` and `operate` are compared where it has them.
 //! - A store that takes its time from a [`Clock`](function_runner_core::Clock) takes [`Case::clock`]: then time passes
 //!   at once, and is compared to the millisecond. It must answer in the thread that asks, as a sequence waits for
-//!   nothing then.
+//!   nothing then. One whose calls another thread answers takes [`Case::clock_of_thread`], and a connection whose calls
+//!   go to several such stores [`Case::clock_of_threads`]: they are asked for what nobody submitted, and have done by
+//!   the answer whatever they were asked before.
 //! - A store that lives by a clock of its own is opened with a part of the contract's times
 //!   (`case.times.scaled(30)`): its time really passes, is compared to a ninth of its lease, and no operation is
 //!   tried nearer than that to a boundary.

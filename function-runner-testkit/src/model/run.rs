@@ -55,27 +55,28 @@ where
         match self.play(&tree.current()).1 {
             Ok(End::Kept) => self.kept += 1,
             Ok(End::Unclear) => self.unclear += 1,
-            Err(_) => {
-                let mut shortest = tree.current();
+            Err(first) => {
+                let (mut shortest, mut latest) = (tree.current(), first);
                 let mut tries = 0;
                 let mut more = tree.simplify();
                 while more && tries < MOST_TRIES {
                     tries += 1;
-                    let differs = self.play(&tree.current()).1.is_err();
-                    if differs {
-                        shortest = tree.current();
+                    let played = self.play(&tree.current()).1;
+                    let differs = played.is_err();
+                    if let Err(other) = played {
+                        (shortest, latest) = (tree.current(), other);
                     }
                     more = if differs { tree.simplify() } else { tree.complicate() };
                 }
-                let shortest = self.shorten(shortest);
-                return Some(self.tell(seed, &shortest));
+                let shortest = self.shorten(shortest, &mut latest);
+                return Some(self.tell(seed, &shortest, &latest));
             }
         }
         None
     }
 
     /// Leaves out whatever can be left out, until nothing can.
-    fn shorten(&self, mut ops: Vec<Op>) -> Vec<Op> {
+    fn shorten(&self, mut ops: Vec<Op>, latest: &mut Differs) -> Vec<Op> {
         loop {
             let before = ops.len();
             let mut at = ops.len();
@@ -83,8 +84,8 @@ where
                 at -= 1;
                 let mut without = ops.clone();
                 without.remove(at);
-                if self.play(&without).1.is_err() {
-                    ops = without;
+                if let Err(differs) = self.play(&without).1 {
+                    (ops, *latest) = (without, differs);
                 }
             }
             if ops.len() == before {
@@ -93,12 +94,12 @@ where
         }
     }
 
-    fn tell(&self, seed: u64, ops: &[Op]) -> Difference {
+    fn tell(&self, seed: u64, ops: &[Op], latest: &Differs) -> Difference {
         let (script, end) = self.play(ops);
         let Differs { what, expected, actual } = end.err().unwrap_or_else(|| Differs {
-            what: "the same sequence played once more".to_owned(),
-            expected: "the same answers".to_owned(),
-            actual: "others: the subject answers by more than what it was asked".to_owned(),
+            what: format!("not each time it is played, as the subject answers by more: {}", latest.what),
+            expected: latest.expected.clone(),
+            actual: latest.actual.clone(),
         });
         Difference { seed, script, what, expected, actual }
     }

@@ -6,7 +6,7 @@ use function_runner_core::{
 };
 
 use super::*;
-use crate::memory::watch::MAX_HEARD;
+use crate::heard::MAX_HEARD;
 
 fn kinds(events: &[Event]) -> Vec<String> {
     let name =

@@ -21,6 +21,9 @@ impl Drive<'_> {
             return Ok(());
         }
         self.send(tasks)?;
+        if drop_woken && self.subject.is_apart() {
+            return self.drop_answered();
+        }
         if drop_woken {
             let woken = |call: &Open| call.is_woken();
             while let Some(at) = self.calls.iter().position(woken) {
@@ -74,7 +77,7 @@ impl Drive<'_> {
         let plain = |task: &Task| task.delay.is_none() && task.deadline.is_none();
         let one = (stored.len() == 1 && quiet && stored.iter().all(plain)).then(|| stored[0].clone());
         self.model.store(stored.into_iter());
-        if let Some(task) = one.filter(|_| self.subject.is_manual()) {
+        if let Some(task) = one.filter(|_| self.subject.is_manual() && !self.subject.is_many()) {
             self.one_is_woken(&task, asleep)?;
         }
         Ok(())
@@ -152,7 +155,12 @@ impl Drive<'_> {
             (Ok(_), Ok(stream)) => {
                 self.count += 1;
                 self.model.watch(&id, after, self.count);
-                self.readings.push(Reading { number: self.count, stream, flag: Flag::new() });
+                self.readings.push(Reading {
+                    number: self.count,
+                    stream,
+                    flag: Flag::new(),
+                    late: Vec::new(),
+                });
                 Ok(())
             }
             (Err(kind), Err(error)) => check::error(&format!("the watch of {id}"), kind, &id, &error),

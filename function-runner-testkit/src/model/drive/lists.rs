@@ -201,7 +201,14 @@ impl Drive<'_> {
         for worker in live {
             let Some(status) = actual.iter().find(|status| status.worker == worker.id) else { continue };
             let held = self.model.rows.iter().filter(|row| row.is_held_by(&worker.id)).count() as u64;
-            check::worker(worker, held, status, self.tolerance)?;
+            let seen = if self.subject.is_apart() {
+                // that it asked is worth no write of its own for the third of a lease, and it may have looked unseen
+                let peeked = self.peeked.get(&worker.id).copied().unwrap_or_default();
+                worker.seen_at.before(self.model.times.beat())..=worker.seen_at.max(peeked)
+            } else {
+                worker.seen_at.before(self.tolerance)..=worker.seen_at.after(self.tolerance)
+            };
+            check::worker(worker, held, status, &seen)?;
         }
         Ok(())
     }

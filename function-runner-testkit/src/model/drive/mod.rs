@@ -1,5 +1,6 @@
 //! Drives a subject and the model with the same operations, and compares every answer.
 
+mod apart;
 mod callers;
 mod check;
 mod finishes;
@@ -10,10 +11,10 @@ mod settle;
 mod tasks;
 mod workers;
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt::Display, sync::Arc, time::Duration};
 
 use function_runner_core::{
-    Connection, Executor as _, Finish, Lane, LeaseKey, Queue, TaskId, TemplateSet, Timestamp,
+    Connection, Executor as _, Finish, Lane, LeaseKey, Queue, TaskId, TemplateSet, Timestamp, WorkerId,
 };
 
 use self::{
@@ -53,6 +54,8 @@ struct Drive<'a> {
     finished: Vec<Finish>,
     calls: Vec<Open>,
     readings: Vec<Reading>,
+    /// When a worker had a call open last that may have looked unseen.
+    peeked: HashMap<WorkerId, Timestamp>,
     count: u64,
     sets: Vec<TemplateSet>,
     revision: u64,
@@ -77,6 +80,7 @@ pub(super) fn play(subject: &Subject, ops: &[Op]) -> (Vec<String>, Result<End, D
         finished: Vec::new(),
         calls: Vec::new(),
         readings: Vec::new(),
+        peeked: HashMap::new(),
         count: 0,
         sets: Vec::new(),
         revision: 0,
@@ -182,6 +186,9 @@ impl Drive<'_> {
                 self.drop_call(call);
             }
         }
+        if self.subject.is_apart() && time > self.model.times.late / 2 {
+            self.unwatch_all()?;
+        }
         self.say(format_args!("let {} pass", words_of(time)));
         self.let_pass(time)
     }
@@ -203,6 +210,9 @@ impl Drive<'_> {
     fn let_pass(&mut self, time: Duration) -> Result<(), Differs> {
         self.subject.pass(time);
         self.steady();
+        if self.subject.is_apart() {
+            self.look_once()?;
+        }
         self.settle_calls()
     }
 

@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
@@ -14,17 +14,23 @@ use std::{
 use futures::Stream;
 
 /// How long a store beyond this process may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many wakes there were: tells which of two came first.
+static WAKES: AtomicU64 = AtomicU64::new(0);
 
 /// Whether a future was woken since it was last polled.
 #[derive(Debug)]
 pub(super) struct Flag {
     raised: AtomicBool,
+    /// The latest wake.
+    wake: AtomicU64,
     thread: Thread,
 }
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
+        self.wake.store(WAKES.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
         self.raised.store(true, Ordering::SeqCst);
         self.thread.unpark();
     }
@@ -33,7 +39,12 @@ impl Wake for Flag {
 impl Flag {
     /// One that is raised, as nobody has polled yet.
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { raised: AtomicBool::new(true), thread: thread::current() })
+        Arc::new(Self { raised: AtomicBool::new(true), wake: AtomicU64::new(0), thread: thread::current() })
+    }
+
+    /// Rises from wake to wake.
+    pub(super) fn latest(&self) -> u64 {
+        self.wake.load(Ordering::SeqCst)
     }
 
     pub(super) fn is_raised(&self) -> bool {
@@ -55,16 +66,21 @@ impl Flag {
 
     /// Waits for a wake; answers whether one came in time.
     pub(super) fn wait(&self, patience: Duration) -> bool {
-        let end = Instant::now() + patience;
-        while !self.is_raised() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            thread::park_timeout(left);
-        }
-        true
+        wait_for_any(&[self], patience)
     }
+}
+
+/// Waits until one of these is raised, all of which wake this thread; answers whether one was in time.
+pub(super) fn wait_for_any(flags: &[&Flag], patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    while !flags.iter().any(|flag| flag.is_raised()) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        thread::park_timeout(left);
+    }
+    true
 }
 
 /// Drives a call that must answer to its end. None where it does not: at once with a clock that is turned by hand and

@@ -1,6 +1,6 @@
 //! What is open while others act: lease calls that wait, and watches.
 
-use std::{sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, task::Poll};
 
 use function_runner_core::{
     Event, EventStream, Lane, LeaseReply, LeaseRequest, Queue as _, Result, Timestamp, WorkerId,
@@ -9,25 +9,22 @@ use futures::future::BoxFuture;
 
 use super::{
     Drive, check,
-    poll::{Flag, complete},
+    poll::{Flag, PATIENCE, complete},
     workers::Held,
 };
 use crate::model::{
     difference::{Differs, differs},
-    reference::Answer,
+    reference::{Answer, Told},
 };
-
-/// How long a store beyond this process has to hand an event over.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A lease call that waits.
 pub(super) struct Open {
-    ask: LeaseRequest,
-    end: Timestamp,
-    future: BoxFuture<'static, Result<LeaseReply>>,
-    flag: Arc<Flag>,
+    pub(super) ask: LeaseRequest,
+    pub(super) end: Timestamp,
+    pub(super) future: BoxFuture<'static, Result<LeaseReply>>,
+    pub(super) flag: Arc<Flag>,
     /// Whether its reply gets lost.
-    lost: bool,
+    pub(super) lost: bool,
 }
 
 impl Open {
@@ -59,6 +56,8 @@ pub(super) struct Reading {
     pub(super) number: u64,
     pub(super) stream: EventStream,
     pub(super) flag: Arc<Flag>,
+    /// What may still come of what it was told before.
+    pub(super) late: Vec<Told>,
 }
 
 impl Drive<'_> {
@@ -71,6 +70,9 @@ impl Drive<'_> {
         // an open watch that is read may serve timers
         self.serve_first()?;
         self.settle_calls()?;
+        if self.subject.is_apart() {
+            return self.read_apart();
+        }
         for at in (0..self.readings.len()).rev() {
             self.read(at)?;
         }
@@ -79,9 +81,17 @@ impl Drive<'_> {
 
     /// Polls the calls that were woken, until none is; then none that sleeps may be one that must answer.
     pub(super) fn settle_calls(&mut self) -> Result<(), Differs> {
+        if self.subject.is_apart() {
+            return self.settle_apart();
+        }
         while let Some(at) = self.calls.iter().position(Open::is_woken) {
             self.poll_call(at)?;
         }
+        self.sleep_rightly()
+    }
+
+    /// None of the calls that sleep is one that must answer.
+    pub(super) fn sleep_rightly(&self) -> Result<(), Differs> {
         for call in &self.calls {
             let mut model = self.model.clone();
             let what = || format!("the open call of {}", call.worker());
@@ -131,7 +141,7 @@ impl Drive<'_> {
         self.heard(&ask, &expected, true, reply, lost)
     }
 
-    fn heard(
+    pub(super) fn heard(
         &mut self,
         ask: &LeaseRequest,
         expected: &Answer,

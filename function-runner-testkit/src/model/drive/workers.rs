@@ -157,7 +157,7 @@ impl Drive<'_> {
         let own = request.clone();
         let future = Box::pin(async move { queue.lease(own).await });
         self.calls.push(Open::new(request, end, future, ask.lost));
-        self.poll_call(self.calls.len() - 1)
+        if self.subject.is_apart() { self.ask_apart() } else { self.poll_call(self.calls.len() - 1) }
     }
 
     fn request(&self, at: usize, ask: &Ask) -> LeaseRequest {
@@ -168,7 +168,10 @@ impl Drive<'_> {
             AskedLane { lane, cost: ROOM.div_ceil(fits), warm }
         });
         let mut request = LeaseRequest::new(actor.id.clone(), actor.asks, lanes.collect());
-        request.would_fit = lanes_of(ask.would_fit);
+        if !self.subject.is_many() {
+            // when a call that sleeps hears of a lane to drain for is not said, and not seen there
+            request.would_fit = lanes_of(ask.would_fit);
+        }
         if let Some(lane) = actor.drains_for.clone().filter(|_| ask.waits % 8 != 7) {
             // it asks for nothing else until a reply no longer names it
             request.lanes.clear();

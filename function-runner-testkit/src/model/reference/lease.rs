@@ -62,6 +62,26 @@ impl Model {
         Answer::Now { leases, drain_for: None }
     }
 
+    /// Whether it can be told later that a call which sleeps on has looked once more at this moment, where a worker has
+    /// called at it already.
+    pub(in crate::model) fn look_tells(&self, ask: &LeaseRequest) -> bool {
+        let mut other = self.clone();
+        let told = |model: &Self| {
+            let worker = model.workers.iter().find(|worker| worker.id == ask.worker);
+            worker.and_then(|worker| worker.told.clone())
+        };
+        let held = |model: &Self| {
+            let held = model.drains.iter().filter(|(_, _, until)| self.now < *until);
+            held.cloned().collect::<Vec<_>>()
+        };
+        let waits = matches!(other.look(ask), Answer::Wait { .. });
+        waits
+            && (told(&other) != told(self)
+                || held(&other) != held(self)
+                || other.passed != self.passed
+                || other.outsized != self.outsized)
+    }
+
     fn take(&mut self, ask: &LeaseRequest) -> Vec<Promise> {
         let mut asked: Vec<(Lane, u64)> = Vec::new();
         for lane in &ask.lanes {

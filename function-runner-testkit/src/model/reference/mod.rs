@@ -21,6 +21,9 @@
 //! | log lines | best effort |
 //! | progress that more progress follows | only the latest counts |
 //! | which of several calls that may be woken wakes | one, a warm one first; the driver looks which did |
+//! | behind another thread, whether a call that sleeps has looked once more | a look that gives nothing is not seen |
+//! | behind another thread, when a worker was last seen, to the third of a lease | an ask alone is worth no write |
+//! | behind several threads, a snapshot in place of events | what one did another may hear late |
 //!
 //! Where two tasks of one flow become ready at the very same moment, or their order hangs on which of two timers of
 //! one call is served first, nothing says which is first: the model says [`is_unclear`](Model::is_unclear), and the

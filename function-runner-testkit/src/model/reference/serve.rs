@@ -61,6 +61,18 @@ impl Model {
         !self.due().is_empty() || !self.over(By::Caller).is_empty()
     }
 
+    /// Whether a caller who comes first takes back other claims than a worker who comes first.
+    pub(in crate::model) fn is_torn(&self) -> bool {
+        let mut other = self.clone();
+        other.note();
+        self.over(By::Caller) != other.over(By::Worker)
+    }
+
+    /// Nothing says what comes first.
+    pub(in crate::model) fn be_unclear(&mut self) {
+        self.unclear = true;
+    }
+
     fn over(&self, by: By) -> Vec<TaskId> {
         let ends = |row: &super::Row| row.claim.as_ref().map(|claim| claim.ends_at);
         let over = |ends_at: Timestamp| self.is_over(ends_at, self.times.lease, by);

@@ -25,6 +25,12 @@ pub(in crate::model) enum Taken {
     Surely(Submitted),
     /// New, or the duplicate of a task that was purged.
     NewOr(TaskId),
+    /// The duplicate of this task of the same batch if that was new, else of the one that was purged.
+    Like {
+        first: usize,
+        new: TaskId,
+        purged: TaskId,
+    },
 }
 
 impl Model {
@@ -40,10 +46,15 @@ impl Model {
         let now = self.now;
         self.keys.retain(|key| now < key.until);
         let mut batch = Vec::new();
-        tasks.iter().map(|task| self.admit_one(task, &mut batch)).collect()
+        tasks.iter().enumerate().map(|(at, task)| self.admit_one(at, task, &mut batch)).collect()
     }
 
-    fn admit_one(&self, task: &Task, batch: &mut Vec<(Scope, TaskId)>) -> Result<Taken, (ErrorKind, TaskId)> {
+    fn admit_one(
+        &self,
+        at: usize,
+        task: &Task,
+        batch: &mut Vec<(Scope, usize, TaskId)>,
+    ) -> Result<Taken, (ErrorKind, TaskId)> {
         if let Some(row) = self.find(&task.id) {
             let same = row.task.content() == task.content();
             let known = Taken::Surely(Submitted::AlreadyKnown);
@@ -54,14 +65,16 @@ impl Model {
         if let Some(key) = older.filter(|key| !key.purged) {
             return Ok(Taken::Surely(Submitted::Duplicate(key.id.clone())));
         }
-        if let Some((_, first)) = batch.iter().find(|(key, _)| *key == of) {
-            return Ok(Taken::Surely(Submitted::Duplicate(first.clone())));
+        let purged = older.map(|key| key.id.clone());
+        if let Some((_, first, new)) = batch.iter().find(|(key, ..)| *key == of) {
+            let (first, new) = (*first, new.clone());
+            return Ok(match purged {
+                Some(purged) => Taken::Like { first, new, purged },
+                None => Taken::Surely(Submitted::Duplicate(new)),
+            });
         }
-        if let Some(key) = older {
-            return Ok(Taken::NewOr(key.id.clone()));
-        }
-        batch.push((of, task.id.clone()));
-        Ok(Taken::Surely(Submitted::New))
+        batch.push((of, at, task.id.clone()));
+        Ok(purged.map_or(Taken::Surely(Submitted::New), Taken::NewOr))
     }
 
     /// These tasks of a batch are stored.

@@ -205,11 +205,16 @@ impl Model {
                 == (template.function.as_str(), template.version.major, template.version.minor)
         };
         let unfinished = self.rows.iter().any(|row| !row.state.is_terminal() && of(&row.lane));
-        !served && !unfinished && self.is_old(published.surely_at)
+        !served && !unfinished && self.is_old(published, true)
     }
 
-    fn is_old(&self, served_at: Timestamp) -> bool {
-        self.now.since(served_at) >= 30 * DAY
+    /// Whether nobody has served it for 30 days; or, `surely`, may not have.
+    fn is_old(&self, published: &Published, surely: bool) -> bool {
+        // who was spared when a sweep might have found it dead, and beat then, served on
+        let serves = |worker: &&Worker| worker.joined && worker.serves(&published.template);
+        let lived = self.workers.iter().filter(serves).map(|worker| worker.alive_at).max();
+        let served_at = if surely { published.surely_at } else { published.served_at };
+        self.now.since(lived.map_or(served_at, |lived| lived.max(served_at))) >= 30 * DAY
     }
 
     /// The default versions, where of the workers that may be dead these still count, and what may have been
@@ -219,9 +224,7 @@ impl Model {
         dead_that_count: &[&WorkerId],
         surely: bool,
     ) -> BTreeMap<Name, Version> {
-        let is_old = |published: &Published| {
-            self.is_old(if surely { published.surely_at } else { published.served_at })
-        };
+        let is_old = |published: &Published| self.is_old(published, surely);
         let counts = |worker: &&Worker| worker.is_live(self) || dead_that_count.contains(&&worker.id);
         let own = || self.workers.iter().filter(|worker| worker.joined).filter(counts);
         let mut names: Vec<&Name> = Vec::new();
@@ -258,7 +261,7 @@ impl Model {
         let of = |published: &&Published| published.template.function == *name;
         self.published.iter().filter(of).all(|published| {
             let served = |worker: &Worker| worker.is_live(self) && worker.serves(&published.template);
-            self.is_old(published.surely_at) && !self.workers.iter().any(served)
+            self.is_old(published, true) && !self.workers.iter().any(served)
         })
     }
 

@@ -1,5 +1,7 @@
 //! The one file that maps a URL to a backend.
 
+#[cfg(feature = "embedded")]
+use function_runner_backends::embedded::EmbeddedQueue;
 use function_runner_backends::{folder::FolderStore, memory::MemoryQueue};
 use function_runner_core::{Connection, Error, ErrorKind, Result};
 use futures::{FutureExt as _, future::BoxFuture};
@@ -15,13 +17,31 @@ struct Scheme {
 }
 
 /// Every scheme there is.
-const SCHEMES: &[Scheme] = &[Scheme { name: "memory", open: Ok(|rest| open_memory(rest).boxed()) }];
+const SCHEMES: &[Scheme] = &[
+    Scheme { name: "memory", open: Ok(|rest| open_memory(rest).boxed()) },
+    Scheme { name: "sqlite", open: SQLITE },
+];
+
+#[cfg(feature = "embedded")]
+const SQLITE: Result<Open, &str> = Ok(|rest| open_sqlite(rest).boxed());
+
+#[cfg(not(feature = "embedded"))]
+const SQLITE: Result<Open, &str> = Err("embedded");
+
+/// How long files beside a queue's file are kept unused: longer than the longest delay and the life of a dead letter
+/// together.
+#[cfg(feature = "embedded")]
+const UNUSED: std::time::Duration = std::time::Duration::from_secs(38 * 24 * 3600);
 
 /// Opens what is behind a URL.
 ///
 /// | URL | what it is |
 /// |---|---|
 /// | `memory:` | tasks and files of this process alone, gone with it; two connections are two stores |
+/// | `sqlite:PATH` | tasks in this file, shared by the processes of this machine; cargo feature `embedded` |
+///
+/// Behind `sqlite:` stands a path, `sqlite:tasks.db` or `sqlite:/var/lib/tasks.db`, also as `sqlite:///var/…`. Files
+/// that go in and out lie in the folder `PATH-artifacts` beside it, until nobody has used them for 38 days.
 ///
 /// # Errors
 ///
@@ -50,7 +70,11 @@ pub async fn open(url: &str) -> Result<Connection> {
 /// Finds what opens this URL, and what it is to open: pure.
 fn resolve<'u>(schemes: &[Scheme], url: &'u str) -> Result<(Open, &'u str)> {
     let (name, rest) = split(url).ok_or_else(|| malformed(schemes))?;
-    let Some(scheme) = schemes.iter().find(|scheme| scheme.name.eq_ignore_ascii_case(name)) else {
+    let known_scheme = schemes.iter().find(|scheme| scheme.name.eq_ignore_ascii_case(name));
+    if known_scheme.is_none() && is_user(rest) {
+        return Err(malformed(schemes));
+    }
+    let Some(scheme) = known_scheme else {
         let message = format!("there is no backend for `{name}:`; this build knows: {}", known(schemes));
         return Err(Error::new(ErrorKind::Unsupported, message));
     };
@@ -60,16 +84,19 @@ fn resolve<'u>(schemes: &[Scheme], url: &'u str) -> Result<(Open, &'u str)> {
     })
 }
 
-/// A URL at its first colon. What may be a user's name, or anything but a scheme, is not taken for one: it would be
-/// shown.
+/// A URL at its first colon. What can be no scheme is not taken for one: it would be shown.
 fn split(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once(':')?;
     let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let plausible = scheme.len() <= 16
         && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.chars().all(letters);
-    let user = rest.contains('@') && !rest.starts_with("//");
-    (plausible && !user).then_some((scheme, rest))
+    plausible.then_some((scheme, rest))
+}
+
+/// Whether what stands before the colon may be a user's name, for what stands behind it.
+fn is_user(rest: &str) -> bool {
+    rest.contains('@') && !rest.starts_with("//")
 }
 
 fn malformed(schemes: &[Scheme]) -> Error {
@@ -88,6 +115,36 @@ async fn open_memory(rest: &str) -> Result<Connection> {
         return Err(Error::new(ErrorKind::InvalidCall, "`memory:` takes nothing behind the colon"));
     }
     Ok(MemoryQueue::new().connection().with_artifacts(FolderStore::temporary()?))
+}
+
+#[cfg(feature = "embedded")]
+async fn open_sqlite(rest: &str) -> Result<Connection> {
+    let path = path(rest)?;
+    let queue = EmbeddedQueue::open(path).await?;
+    let artifacts = FolderStore::open(format!("{path}-artifacts"))?.forgetting(UNUSED);
+    Ok(queue.connection().with_artifacts(artifacts))
+}
+
+/// The path behind `sqlite:`.
+#[cfg(any(feature = "embedded", test))]
+fn path(rest: &str) -> Result<&str> {
+    let refuse = |message: &'static str, help: &'static str| {
+        Err(Error::new(ErrorKind::InvalidCall, message).with_help(help))
+    };
+    match rest.strip_prefix("//") {
+        _ if rest.is_empty() || rest == "//" => {
+            refuse("`sqlite:` lacks the path of a file", "write sqlite:tasks.db or sqlite:/var/lib/tasks.db")
+        }
+        _ if rest == ":memory:" => {
+            refuse("`sqlite:` keeps tasks in a file", "for tasks in memory write memory:")
+        }
+        Some(path) if path.starts_with('/') => Ok(path),
+        Some(_) => refuse(
+            "`sqlite://` is followed by a host, and a file has none",
+            "write sqlite:tasks.db, or sqlite:///var/lib/tasks.db with three strokes",
+        ),
+        None => Ok(rest),
+    }
 }
 
 #[cfg(test)]
@@ -111,7 +168,7 @@ mod tests {
     #[test]
     fn a_url_goes_to_its_scheme_with_what_stands_behind_the_colon() {
         for (url, expected) in
-            [("memory:", ""), ("file:a/b.db", "a/b.db"), ("FILE://me@host/x", "//me@host/x")]
+            [("memory:", ""), ("file:a@b/c.db", "a@b/c.db"), ("FILE://me@host/x", "//me@host/x")]
         {
             assert_eq!(resolve(TABLE, url).ok().map(|(_, rest)| rest), Some(expected));
         }
@@ -170,5 +227,32 @@ mod tests {
     async fn memory_takes_nothing_behind_the_colon() {
         assert!(open("memory://").await.is_ok());
         assert_eq!(open("memory:there").await.unwrap_err().kind(), ErrorKind::InvalidCall);
+    }
+
+    #[test]
+    fn behind_sqlite_stands_a_path() {
+        for (rest, expected) in [
+            ("tasks.db", "tasks.db"),
+            ("/var/a b.db", "/var/a b.db"),
+            ("///var/a.db", "/var/a.db"),
+            ("c:\\a.db", "c:\\a.db"),
+        ] {
+            assert_eq!(path(rest).unwrap(), expected);
+        }
+        for rest in ["", "//", "//host/a.db", ":memory:"] {
+            assert_eq!(path(rest).unwrap_err().kind(), ErrorKind::InvalidCall, "{rest}");
+        }
+    }
+
+    #[cfg(feature = "embedded")]
+    #[tokio::test]
+    async fn sqlite_keeps_tasks_in_a_file_and_files_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("tasks.db").display());
+        let connection = open(&url).await.unwrap();
+        assert!(connection.queue.is_some() && connection.inspect.is_some() && connection.operate.is_some());
+        assert!(
+            folder.path().join("tasks.db").is_file() && folder.path().join("tasks.db-artifacts").is_dir()
+        );
     }
 }

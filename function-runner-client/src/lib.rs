@@ -82,6 +82,7 @@
 //!
 //! # Cargo features
 //!
+//! - `embedded`: tasks kept in one file, shared by the processes of one machine: `sqlite:tasks.db`.
 //! - `nvidia`: workers count the machine's NVIDIA GPUs, through the driver, which need not be there.
 //! - `cli`: the `fnr` command.
 

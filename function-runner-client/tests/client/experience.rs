@@ -88,7 +88,8 @@ async fn three_one_string_changes() -> Result<()> {
 #[tokio::test]
 async fn three_what_cannot_be_connected_to_says_what_to_do() {
     let error = Runner::connect("ftp://example.org").await.unwrap_err();
-    assert_eq!(error.message(), "there is no backend for `ftp:`; this build knows: memory");
+    let known = if cfg!(feature = "embedded") { "memory, sqlite" } else { "memory" };
+    assert_eq!(error.message(), format!("there is no backend for `ftp:`; this build knows: {known}"));
     let error = Runner::new(MockExecutor::new()).worker(registry()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.remedy().starts_with("workers connect to the queue behind it"), "{error}");

@@ -30,13 +30,19 @@ impl Bench {
         fs::write(self.path(name), content).unwrap();
     }
 
-    /// The program, with its temporary files in this folder.
+    /// The program, with its temporary files and its queue in this folder.
     pub(crate) fn command(&self) -> Command {
         self.prepared(Command::new(env!("CARGO_BIN_EXE_fnr")))
     }
 
     pub(crate) fn prepared(&self, mut command: Command) -> Command {
-        command.current_dir(self.folder.path()).env("TMPDIR", self.path("tmp")).stdin(Stdio::null());
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+            .env("TMPDIR", self.path("tmp"))
+            .env("XDG_DATA_HOME", self.path("data"))
+            .env_remove("FNR_QUEUE");
+        // where there is no such folder by the environment, it is found by the home
+        command.env("HOME", self.path("home")).env("APPDATA", self.path("data"));
         command
     }
 

@@ -6,9 +6,15 @@ mod bad_images;
 mod bench;
 mod calibrate;
 mod models;
+mod operators;
 mod others;
 mod picture;
+#[cfg(unix)]
+mod program;
+mod queue;
 mod refusals;
 mod runs;
 #[cfg(unix)]
 mod stops;
+#[cfg(unix)]
+mod worker;

@@ -132,7 +132,11 @@ fn an_artifact_can_be_given_as_json_and_has_to_be_there() {
     let last = bench.run(&[&["--json"], &RUN[..], &["-o", "a.png"]].concat()).ends(0).last();
     let image: &Value = &last["output"]["image"];
     let field = format!("image:={image}");
-    let ended = bench.run(&["--json", "run", "image.upscale", &field, "-o", "b.png"]).ends(2);
+    let again = ["--json", "run", "image.upscale", &field, "-o", "b.png"];
+    let ended = bench.run(&[&again[..], &["--queue", "memory:"]].concat()).ends(2);
     assert_eq!(ended.last()["failure"]["code"], "unknown_artifact", "{ended:#?}");
     assert!(!bench.path("b.png").exists());
+    // the usual queue keeps what came out of it
+    bench.run(&again).ends(0);
+    assert_eq!(picture::size(&fs::read(bench.path("b.png")).unwrap()), (160, 120));
 }

@@ -139,7 +139,9 @@ fn a_machine_that_runs_out_fails_the_function() {
     let mut shell = Command::new("sh");
     // past so many blocks a file cannot grow, which is told as an error where the signal is ignored
     shell.args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_fnr")]);
-    let ended = Ended::of(bench.prepared(shell).args(LONG).output().unwrap()).ends(1);
+    // a queue in a file could not be written either
+    let queue = ["--queue", "memory:"];
+    let ended = Ended::of(bench.prepared(shell).args(LONG).args(queue).output().unwrap()).ends(1);
     let last = ended.last();
     assert_eq!((&last["kind"], &last["failure"]["class"]), (&json!("failed"), &json!("resource")), "{last}");
     assert!(last["failure"]["remedy"].is_string(), "{last}");

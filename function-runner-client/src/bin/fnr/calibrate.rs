@@ -10,7 +10,12 @@ use function_runner_client::capacity;
 use function_runner_core::{Error, ErrorKind, FailureClass, Result};
 use serde_json::json;
 
-use crate::{exit::Exit, layout::table, out, stop::Stop};
+use crate::{
+    exit::Exit,
+    layout::table,
+    out,
+    stop::{Second, Stop},
+};
 
 /// Measure how long models take on this machine, so that later estimates are right.
 ///
@@ -31,7 +36,7 @@ pub(crate) struct Args {
 /// measure; what a model's file fails with; [`ErrorKind::Io`] where the calibration cannot be kept.
 pub(crate) fn calibrate(args: &Args, json: bool) -> Result<Exit> {
     let (chosen, path) = (chosen(&args.models)?, path()?);
-    let stop = Stop::listen(None)?;
+    let stop = Stop::listen(None, Second::Ends)?;
     let threads = threads();
     let mut rows = vec![heads(&threads)];
     let mut speeds = match Speeds::read(&path) {

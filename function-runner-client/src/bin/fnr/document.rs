@@ -10,51 +10,89 @@
 //! | `check` | a line of `fnr doctor` | `name`, `state`, `needed`, `found`, `remedy` |
 //! | `model` | a line of `fnr models` | its manifest (its kind as `does`), `state`, `path`, `fault`, `remedy` |
 //! | `speed`, `calibrated` | lines of `fnr calibrate`, the last one | `model`, `threads`, `seconds_per_megapixel`; `path` |
+//! | `queued` | the last line of `fnr run --detach` | `task`, `function`, `version`, `quality` |
+//! | `watched` | the last line of `fnr watch` that was stopped | `task`, …, `reason` |
+//! | `worker`, `started`, `finished`, `draining`, `stopped` | lines of `fnr worker` | see `worker.rs` |
+//! | `task`, `dead` | a line of `fnr tasks`, `fnr dead` | the task's record; `attempts` |
+//! | `worker`, `lane` | a line of `fnr workers`, `fnr lanes` | how it is |
+//! | `why` | the line of `fnr why` | `task`, `state`, `reasons`, `text`, `remedy` |
+//! | `done` | the line of what an operator does | `action`, `task`, `lane` or `worker`, `state` |
 //! | `installed` | the last line of `fnr models install` | `name`, `path`, `changed`; `cancelled` has `model` |
 
 use std::path::Path;
 
-use function_runner_core::{Error, ErrorKind, Failure, Fault, Progress, Quality, TaskId, Template, Usage};
+use function_runner_core::{
+    Error, ErrorKind, Failure, Fault, Progress, Quality, TaskId, TaskRecord, Template, Usage, Version,
+};
 use serde_json::{Value, json};
 
 use crate::{exit, stop::Why};
 
 /// Which call a document is about.
-pub(crate) struct Call<'a> {
-    pub(crate) template: &'a Template,
-    pub(crate) quality: &'a Quality,
-    /// Its task, once there is one.
-    pub(crate) task: Option<&'a TaskId>,
+#[derive(Debug)]
+pub(crate) struct Call {
+    function: String,
+    version: Version,
+    quality: Quality,
 }
 
-impl Call<'_> {
-    fn document<const N: usize>(&self, kind: &str, more: [(&str, Value); N]) -> Value {
+impl Call {
+    /// A call of this function.
+    pub(crate) fn of(template: &Template, quality: &Quality) -> Self {
+        Self { function: template.function.to_string(), version: template.version, quality: quality.clone() }
+    }
+
+    /// The call that this is the record of.
+    pub(crate) fn recorded(record: &TaskRecord) -> Self {
+        let task = &record.task;
+        Self {
+            function: task.lane.function().to_owned(),
+            version: task.envelope.version,
+            quality: task.quality.clone(),
+        }
+    }
+
+    /// `task` is its task, once there is one.
+    fn document<const N: usize>(&self, kind: &str, task: Option<&TaskId>, more: [(&str, Value); N]) -> Value {
         let mut document = json!({
             "kind": kind,
-            "task": self.task,
-            "function": self.template.function,
-            "version": self.template.version,
+            "task": task,
+            "function": self.function,
+            "version": self.version,
             "quality": self.quality,
         });
         more.into_iter().for_each(|(name, value)| document[name] = value);
         document
     }
 
-    pub(crate) fn succeeded(&self, output: Value, file: Option<&Path>, took: &Took) -> Value {
+    pub(crate) fn queued(&self, task: &TaskId) -> Value {
+        self.document("queued", Some(task), [])
+    }
+
+    pub(crate) fn succeeded(&self, task: &TaskId, output: Value, file: Option<&Path>, took: &Took) -> Value {
         let file = file.map(|file| file.to_string_lossy().into_owned());
-        self.document("succeeded", [("output", output), ("file", file.into()), ("usage", took.document())])
+        let more = [("output", output), ("file", file.into()), ("usage", took.document())];
+        self.document("succeeded", Some(task), more)
     }
 
-    pub(crate) fn failed(&self, failure: &Failure, took: &Took) -> Value {
-        self.document("failed", [("failure", json!(failure)), ("usage", took.document())])
+    pub(crate) fn failed(&self, task: &TaskId, failure: &Failure, took: &Took) -> Value {
+        self.document("failed", Some(task), [("failure", json!(failure)), ("usage", took.document())])
     }
 
-    pub(crate) fn cancelled(&self, why: Why) -> Value {
-        let reason = match why {
-            Why::Asked => "asked",
-            Why::TimedOut(_) => "timeout",
-        };
-        self.document("cancelled", [("reason", reason.into())])
+    pub(crate) fn cancelled(&self, task: Option<&TaskId>, why: Why) -> Value {
+        self.document("cancelled", task, [("reason", reason(why).into())])
+    }
+
+    /// The task goes on; watching it was stopped.
+    pub(crate) fn watched(&self, task: &TaskId, why: Why) -> Value {
+        self.document("watched", Some(task), [("reason", reason(why).into())])
+    }
+}
+
+const fn reason(why: Why) -> &'static str {
+    match why {
+        Why::Asked => "asked",
+        Why::TimedOut(_) => "timeout",
     }
 }
 

@@ -91,7 +91,7 @@ pub(crate) fn tell(error: &Error, json: bool) -> Exit {
     Exit::of(error)
 }
 
-/// The error in words, without its task's id: the store goes with this process, so there is nothing to find by it.
+/// The error in words, without its task's id: whoever has use for it gave it, or was told it.
 pub(crate) fn text(error: &Error, words: &str) -> String {
     match error.task() {
         Some(id) => {

@@ -22,8 +22,16 @@ pub(crate) enum Outcome {
     Stopped(Why),
 }
 
-/// Follows a task until its end and tells how far it is. Where the call is to stop it cancels the task, and waits
-/// for its end all the same: the body cleans up behind itself.
+/// What becomes of the task where following it is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnStop {
+    /// It is cancelled, and followed to its end all the same: the body cleans up behind itself.
+    Cancel,
+    /// It goes on.
+    Leave,
+}
+
+/// Follows a task until its end and tells how far it is.
 ///
 /// # Errors
 ///
@@ -31,6 +39,7 @@ pub(crate) enum Outcome {
 pub(crate) async fn follow(
     handle: &Handle<Value>,
     stop: &Stop,
+    on_stop: OnStop,
     bar: &mut Bar,
     json: bool,
 ) -> Result<Outcome> {
@@ -42,6 +51,9 @@ pub(crate) async fn follow(
                 None => break,
             },
             why = stop.told(), if stopped.is_none() => {
+                if on_stop == OnStop::Leave {
+                    return Ok(Outcome::Stopped(why));
+                }
                 stopped = Some(why);
                 bar.stopping();
                 handle.cancel().await?;

@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::shape;
 
 /// `image.upscale · high · photo thick · this process (cpu, 2 threads) · about 8 s`. `image` is the file that the
-/// function's field of this name gets.
+/// function's field of this name gets; where this process does not work there is no machine to tell of.
 pub(crate) fn headline(
     template: &Template,
     quality: &Quality,
     input: &Value,
-    machine: Capacity,
+    machine: Option<Capacity>,
     image: Option<&Path>,
 ) -> String {
     let mut parts = vec![template.function.to_string(), quality.to_string()];
@@ -22,6 +22,10 @@ pub(crate) fn headline(
     if !parameters.is_empty() {
         parts.push(words(&parameters));
     }
+    let Some(machine) = machine else {
+        parts.push("any worker of the queue".to_owned());
+        return parts.join(" · ");
+    };
     let lane = template.lane(quality);
     let granted = Pool::new(machine).take(&lane, template.requires_at(quality));
     let granted = granted.map(|(grant, _)| grant);
@@ -138,13 +142,16 @@ mod tests {
         std::fs::write(&path, b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x04\0\0\0\x04\0\x08\x02\0\0\0\0\0\0\0")
             .unwrap();
         let machine = Capacity::new().cpu_millis(2000).memory_mib(8000).custom("model.esrgan-thick-x4", 1);
-        let line =
-            |quality, image| headline(template, &quality, &json!({ "factor": 4 }), machine.clone(), image);
+        let line = |quality, image| {
+            headline(template, &quality, &json!({ "factor": 4 }), Some(machine.clone()), image)
+        };
         let told = line(Quality::High, Some(&*path));
         let place = "image.upscale · high · photo thick · this process (cpu, 2 threads)";
         assert!(told.starts_with(&format!("{place} · about ")), "{told}");
         assert_eq!(line(Quality::High, None), place);
         assert_eq!(line(Quality::High, Some(folder.path())), place);
+        let elsewhere = headline(template, &Quality::High, &json!({}), None, Some(&path));
+        assert_eq!(elsewhere, "image.upscale · high · photo thick · any worker of the queue");
     }
 
     #[test]

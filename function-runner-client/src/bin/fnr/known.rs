@@ -24,6 +24,17 @@ pub(crate) fn find<'a>(registry: &'a Registry, wanted: &str) -> Result<&'a Templ
     })
 }
 
+/// The template of this function among these: the newest of the versions that are allowed.
+pub(crate) fn among<'a>(
+    templates: impl IntoIterator<Item = &'a Template>,
+    wanted: &str,
+) -> Option<&'a Template> {
+    let wanted: FunctionRef = wanted.parse().ok()?;
+    let allowed =
+        |template: &&Template| template.function == wanted.name && wanted.version.allows(template.version);
+    templates.into_iter().filter(allowed).max_by_key(|template| template.version)
+}
+
 /// The error of a name that is near to another.
 fn unknown(registry: &Registry, wanted: &str) -> Option<Error> {
     let name = wanted.split('@').next().unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::{
     fetch::Origin,
     layout::{paragraph, table},
     out,
-    stop::Stop,
+    stop::{Second, Stop},
 };
 
 /// How long the program waits at its end for a read that does not come back.
@@ -193,7 +193,7 @@ fn install(args: &InstallArgs, json: bool) -> Result<Exit> {
     }
     let cannot = |error| Error::new(ErrorKind::Io, "cannot start what reads files").with_source(error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
-    let stop = Stop::listen(None)?;
+    let stop = Stop::listen(None, Second::Ends)?;
     let brought = runtime.block_on(stop.unless(bring(model, &origin, folder, json)));
     runtime.shutdown_timeout(LEAVING);
     match brought {

@@ -1,35 +1,38 @@
-//! `fnr run`: one call in this process, from its arguments to its end.
+//! `fnr run`: one call, from its arguments to its end.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use function_runner_client::{Handle, Runner, capacity};
+use function_runner_client::{Handle, capacity};
 use function_runner_core::{
-    Capacity, Error, ErrorKind, Progress, Quality, Registry, Result, Stage, TaskId, Template,
+    Capacity, Durability, Error, ErrorKind, Progress, Quality, Registry, Result, Stage, Template, WorkerId,
 };
 use serde_json::Value;
 
 use crate::{
+    at_work::AtWork,
     bar::Bar,
-    document::{self, Took},
+    document::Call,
+    ending::Ending,
     exit::Exit,
-    follow::{Outcome, follow},
+    follow::{OnStop, Outcome, follow},
     headline::headline,
     input::{self, Given},
-    known,
-    layout::{mib, time},
-    models, out,
-    stop::{Stop, Why},
+    known, models, out,
+    queue::{self, Opened, Place},
+    stop::{Second, Stop},
     target::Target,
 };
 
 /// How long the program waits at its end for what it started, such as the removal of its temporary files.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// Run a function in this process and wait for its result.
+/// Run a function and wait for its result.
+///
+/// The task goes into the queue, and this process works on that queue until the task has ended: whoever takes it first
+/// runs it. Of others' tasks it may take some meanwhile; they go back at its end.
 ///
 /// Fields of the input stand behind the function: `factor=4` is read by the field's type, `image=@photo.png` gives a
 /// file, `key:=json` gives JSON whatever the type. `fnr functions FUNCTION` shows the fields.
@@ -56,103 +59,201 @@ pub(crate) struct Args {
     /// A word of your own about the task; as often as you like.
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
+    /// Start it after so long, such as 10m.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    delay: Option<Duration>,
+    /// Fail it unless it has started within so long.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    deadline: Option<Duration>,
     /// Cancel it after so long, such as 90s or 5m, and exit with 124.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
     /// Where the result goes; the extension chooses the format where the function has several.
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    /// Put it into the queue, print its id, and end: `fnr watch` follows it.
+    #[arg(long, conflicts_with_all = ["no_work", "output", "timeout"])]
+    detach: bool,
+    /// Wait for a worker elsewhere; do not work in this process.
+    #[arg(long)]
+    no_work: bool,
 }
 
-/// Runs one of these functions.
+/// What this process does for the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// It works on the queue until the task has ended.
+    Work,
+    /// It waits for another's work.
+    Wait,
+    /// It goes as soon as the task is queued.
+    Detach,
+}
+
+/// Runs one of these functions, or one that is known to the queue.
 ///
 /// # Errors
 ///
 /// What is wrong with the arguments or the input, and what the function failed with, unless it was told already.
 pub(crate) fn run(registry: Registry, args: Args, json: bool) -> Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-        Error::new(ErrorKind::Io, "cannot start the threads that functions run on").with_source(error)
-    })?;
-    let (begin, stop) = (Instant::now(), Stop::listen(args.timeout)?);
+    let runtime = queue::runtime()?;
+    let (begin, stop) = (Instant::now(), Stop::listen(args.timeout, Second::Ends)?);
     let exit = runtime.block_on(call(registry, &args, json, begin, stop));
     runtime.shutdown_timeout(LEAVING);
     exit
 }
 
 async fn call(registry: Registry, args: &Args, json: bool, begin: Instant, stop: Stop) -> Result<Exit> {
-    let template = known::find(&registry, &args.function)?.clone();
+    let mut mode = match (args.detach, args.no_work) {
+        (true, _) => Mode::Detach,
+        (false, true) => Mode::Wait,
+        (false, false) => Mode::Work,
+    };
+    let (template, opened) = match known::find(&registry, &args.function) {
+        Ok(template) => (template.clone(), None),
+        Err(error) => {
+            // what is not built in can run elsewhere alone
+            let (template, opened) = published(args, error).await?;
+            mode = if mode == Mode::Work { Mode::Wait } else { mode };
+            (template, Some(opened))
+        }
+    };
     let quality: Quality = args.quality.parse()?;
-    models::demand(&registry, &template, &quality)?;
-    let target = Target::plan(&template, args.output.as_deref())?;
+    if mode == Mode::Work {
+        models::demand(&registry, &template, &quality)?;
+    }
+    let target = match mode {
+        Mode::Detach => Target::Stdout,
+        Mode::Work | Mode::Wait => Target::plan(&template, args.output.as_deref())?,
+    };
     let machine = registry.equip(capacity::measure());
-    let job = Job { args, machine, template, quality, target, json, begin, stop };
+    let (call, output) = (Call::of(&template, &quality), args.output.clone());
+    let ending = Ending { call, target, output, json, begin: Some(begin), here: mode == Mode::Work };
+    let job = Job { args, mode, machine, template, quality, ending, stop };
     let given = match job.stop.unless(job.read()).await {
         Ok(given) => given?,
-        Err(why) => return job.stopped(None, why),
+        Err(why) => return job.ending.cancelled(None, why),
     };
-    let runner = Runner::local(registry)?;
-    let exit = job.run(&runner, given).await;
-    // its temporary files are gone before the program is
-    let closed = runner.close().await;
-    exit.and_then(|exit| closed.map(|()| exit))
+    let opened = match opened {
+        Some(opened) => opened,
+        None => args.place.open().await?,
+    };
+    job.run(&opened, registry, given).await
+}
+
+/// The template of a function that is not built in, from those that workers made known to the queue.
+async fn published(args: &Args, error: Error) -> Result<(Template, Opened)> {
+    if error.kind() != ErrorKind::UnknownFunction || !args.place.is_given() {
+        return Err(error);
+    }
+    let opened = args.place.open().await?;
+    let set = opened.runner.functions().await?;
+    match known::among(&set.templates, &args.function) {
+        Some(template) => Ok((template.clone(), opened)),
+        None => Err(error),
+    }
 }
 
 /// One call.
 struct Job<'a> {
     args: &'a Args,
+    mode: Mode,
     /// What this process has for it.
     machine: Capacity,
     template: Template,
     quality: Quality,
-    target: Target,
-    json: bool,
-    begin: Instant,
+    ending: Ending,
     stop: Stop,
 }
 
 impl Job<'_> {
     async fn read(&self) -> Result<Given> {
         let mut given = input::read(&self.template, self.args.input.as_deref(), &self.args.fields).await?;
-        self.target.choose_format(&self.template, &mut given)?;
+        self.ending.target.choose_format(&self.template, &mut given)?;
         Ok(given)
     }
 
-    async fn run(&self, runner: &Runner, given: Given) -> Result<Exit> {
-        let handle = match self.stop.unless(self.submit(runner, given)).await {
-            Ok(handle) => handle?,
-            Err(why) => return self.stopped(None, why),
+    /// Makes the functions known, then calls, with a worker beside it where this process works.
+    async fn run(&self, opened: &Opened, registry: Registry, given: Given) -> Result<Exit> {
+        let id = WorkerId::unique();
+        let here = known::among(registry.templates(), &self.args.function).is_some();
+        if here {
+            let published = opened.publish(&id, &self.machine, &registry).await;
+            match self.mode {
+                Mode::Work => published?,
+                // others serve another build of it: then they are who runs it
+                Mode::Wait | Mode::Detach => {
+                    published.or_else(|error| conflict(error).map_or(Ok(()), Err))?
+                }
+            }
+        }
+        if self.mode != Mode::Work || opened.queue.is_none() {
+            opened.leave(&id).await?;
+            return self.see_through(opened, given).await;
+        }
+        let mut at_work = AtWork::start(opened, registry, id)?;
+        let exit = tokio::select! {
+            biased;
+            exit = self.see_through(opened, given) => exit,
+            error = at_work.failed() => return Err(error),
         };
-        let mut bar = Bar::new(!self.json);
-        let ended = self.see_through(runner, &handle, &mut bar).await;
+        at_work.end().await;
+        exit
+    }
+
+    async fn see_through(&self, opened: &Opened, given: Given) -> Result<Exit> {
+        let handle = match self.stop.unless(self.submit(opened, given)).await {
+            Ok(handle) => handle?,
+            Err(why) => return self.ending.cancelled(None, why),
+        };
+        if self.mode == Mode::Detach {
+            return self.detached(&handle);
+        }
+        let mut bar = Bar::new(!self.ending.json);
+        let ended = self.follow(opened, &handle, &mut bar).await;
         bar.finish(matches!(ended, Ok(Outcome::Output(_))));
         match ended {
-            Ok(Outcome::Output(output)) => self.succeeded(&handle, output).await,
-            Ok(Outcome::Stopped(why)) => self.stopped(Some(handle.id()), why),
-            Err(error) => self.failed(&handle, error).await,
+            Ok(Outcome::Output(output)) => self.ending.succeeded(&handle, output).await,
+            Ok(Outcome::Stopped(why)) => self.ending.cancelled(Some(handle.id()), why),
+            Err(error) => self.ending.failed(&handle, error).await,
         }
     }
 
     /// Until its output is where it goes.
-    async fn see_through(&self, runner: &Runner, handle: &Handle<Value>, bar: &mut Bar) -> Result<Outcome> {
-        let output = match follow(handle, &self.stop, bar, self.json).await? {
+    async fn follow(&self, opened: &Opened, handle: &Handle<Value>, bar: &mut Bar) -> Result<Outcome> {
+        let output = match follow(handle, &self.stop, OnStop::Cancel, bar, self.ending.json).await? {
             Outcome::Output(output) => output,
             stopped => return Ok(stopped),
         };
         if let Some(path) = &self.args.output {
             bar.set(Progress::at(Stage::Finalizing, format!("writing {}", path.display())));
         }
-        match self.stop.unless(self.write(runner, &output)).await {
+        match self.stop.unless(self.ending.write(&opened.runner, &output)).await {
             Ok(written) => written.map(|()| Outcome::Output(output)),
             Err(why) => Ok(Outcome::Stopped(why)),
         }
     }
 
-    async fn submit(&self, runner: &Runner, given: Given) -> Result<Handle<Value>> {
+    async fn submit(&self, opened: &Opened, given: Given) -> Result<Handle<Value>> {
+        let runner = &opened.runner;
+        if self.mode == Mode::Detach && runner.executor().capabilities().durability == Durability::None {
+            let message = "with --detach this process ends, and what this queue holds with it";
+            return Err(Error::new(ErrorKind::InvalidCall, message)
+                .with_help("give a queue that lasts, such as --queue sqlite:tasks.db"));
+        }
         let image = given.file("image").map(Path::to_owned);
         let input = given.upload(runner).await?;
         let mut call = runner.call_by_name(&self.args.function, input.clone()).quality(self.quality.clone());
         if let Some(priority) = self.args.priority {
             call = call.priority(priority);
+        }
+        if let Some(delay) = self.args.delay {
+            call = call.delay(delay);
+        }
+        if let Some(deadline) = self.args.deadline {
+            call = call.deadline(deadline);
         }
         for label in &self.args.labels {
             let (key, value) = label.split_once('=').ok_or_else(|| {
@@ -162,112 +263,35 @@ impl Job<'_> {
             call = call.label(key, value);
         }
         let handle = call.submit().await?;
-        if !self.json {
-            let image = image.as_deref();
-            out::aside(&headline(&self.template, &self.quality, &input, self.machine.clone(), image));
+        if !self.ending.json {
+            let machine = (self.mode == Mode::Work).then(|| self.machine.clone());
+            out::aside(&headline(&self.template, &self.quality, &input, machine, image.as_deref()));
         }
         Ok(handle)
     }
 
-    /// Puts the output where it goes, if that is a file: whole, or not at all.
-    async fn write(&self, runner: &Runner, output: &Value) -> Result<()> {
-        match &self.target {
-            Target::Stdout => Ok(()),
-            Target::Json(path) => {
-                let text = format!("{output:#}\n");
-                let artifact = runner.upload_bytes(text, "application/json").await?;
-                runner.download(&artifact, path).await
-            }
-            Target::File { path, field } => {
-                runner.download(&Target::artifact(field.as_deref(), output)?, path).await
-            }
+    fn detached(&self, handle: &Handle<Value>) -> Result<Exit> {
+        if self.ending.json {
+            out::document(&self.ending.call.queued(handle.id()))?;
+        } else {
+            out::line(handle.id().as_str())?;
         }
-    }
-
-    async fn succeeded(&self, handle: &Handle<Value>, output: Value) -> Result<Exit> {
-        let took = took(handle).await;
-        if self.json {
-            let file = self.args.output.as_deref();
-            out::document(&self.call(Some(handle.id())).succeeded(output, file, &took))?;
-            return Ok(Exit::Succeeded);
-        }
-        if self.target == Target::Stdout {
-            out::line(&format!("{output:#}"))?;
-        }
-        let mut parts: Vec<_> = dimensions(&output).into_iter().collect();
-        parts.push(time(self.begin.elapsed()));
-        parts.extend(took.peak_mib.map(|peak| format!("peak {}", mib(peak))));
-        parts.push(format!("task {}", handle.id()));
-        let name = self.args.output.as_deref().map(Path::display);
-        let name = name.map(|name| format!("{name}  ")).unwrap_or_default();
-        out::aside(&format!("{name}{}", parts.join(" · ")));
         Ok(Exit::Succeeded)
     }
-
-    /// What failed in the function is told here as JSON; everything else is the caller's to tell.
-    async fn failed(&self, handle: &Handle<Value>, error: Error) -> Result<Exit> {
-        if error.kind() == ErrorKind::Cancelled {
-            return self.stopped(Some(handle.id()), Why::Asked);
-        }
-        match error.failure().filter(|_| self.json) {
-            Some(failure) => {
-                out::document(&self.call(Some(handle.id())).failed(failure, &took(handle).await))?;
-                Ok(Exit::of(&error))
-            }
-            None => Err(error),
-        }
-    }
-
-    fn stopped(&self, task: Option<&TaskId>, why: Why) -> Result<Exit> {
-        if self.json {
-            out::document(&self.call(task).cancelled(why))?;
-            return Ok(why.exit());
-        }
-        match why {
-            Why::Asked => {
-                out::aside(&format!("cancelled after {}; nothing was written", time(self.begin.elapsed())))
-            }
-            Why::TimedOut(limit) => out::aside(&format!(
-                "error: timed out after {}; the task was cancelled and nothing was written\n\
-                 help: raise --timeout, or choose a lower quality",
-                humantime::format_duration(limit)
-            )),
-        }
-        Ok(why.exit())
-    }
-
-    const fn call<'a>(&'a self, task: Option<&'a TaskId>) -> document::Call<'a> {
-        document::Call { template: &self.template, quality: &self.quality, task }
-    }
 }
 
-/// What the task took; what cannot be told is left out, since the result is what counts.
-async fn took(handle: &Handle<Value>) -> Took {
-    let usage = handle.record().await.ok().and_then(|record| record.usage);
-    Took { usage, peak_mib: peak_mib() }
-}
-
-/// The most memory that this process has had, as Linux tells it.
-fn peak_mib() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib.div_ceil(1024))
-}
-
-/// `1024 × 1024`, where the output says so.
-fn dimensions(output: &Value) -> Option<String> {
-    let side = |name| output.get(name).and_then(Value::as_u64);
-    Some(format!("{} × {}", side("width")?, side("height")?))
+/// The error, unless it is that live workers serve other content.
+fn conflict(error: Error) -> Option<Error> {
+    (error.kind() != ErrorKind::Conflict).then_some(error)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-    use function_runner_core::{Failure, Function};
-    use serde_json::json;
+    use std::fs;
 
     use super::*;
+    use clap::Parser;
+    use function_runner_core::{Failure, Function};
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -280,7 +304,7 @@ mod tests {
         let double = DOUBLE.implement(|_, n| async move {
             if n > 9 { Err(Failure::permanent("that is too much").remedy("take less")) } else { Ok(2 * n) }
         });
-        let line = Line::parse_from([&["run"], arguments].concat());
+        let line = Line::parse_from([&["run", "--queue", "memory:"], arguments].concat());
         super::run(Registry::new().add(double), line.args, false)
     }
 
@@ -302,10 +326,9 @@ mod tests {
     }
 
     #[test]
-    fn the_most_memory_so_far_is_known_where_the_system_tells_it() {
-        assert_eq!(peak_mib().is_some(), Path::new("/proc/self/status").exists());
-        assert!(peak_mib().is_none_or(|peak| peak > 0));
-        assert_eq!(dimensions(&json!({ "width": 3, "height": 2 })).as_deref(), Some("3 × 2"));
-        assert_eq!(dimensions(&json!([3, 2])), None);
+    fn what_is_detached_needs_a_queue_that_lasts() {
+        let refused = run(&["double", "--input", "4", "--detach"]).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidCall);
+        assert!(refused.remedy().contains("sqlite:"), "{refused}");
     }
 }

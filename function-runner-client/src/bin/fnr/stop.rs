@@ -1,4 +1,4 @@
-//! What stops a call before its end: Ctrl-C, and its time limit.
+//! What stops a command before its end: Ctrl-C or the system, once or twice, and its time limit.
 
 use std::{future::pending, io, process, thread, time::Duration};
 
@@ -25,9 +25,21 @@ impl Why {
     }
 }
 
-/// Hears what stops the call. What is asked for while it is stopping ends the program at once.
+/// Hears what stops the command.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop(watch::Receiver<Option<Why>>);
+pub(crate) struct Stop {
+    first: watch::Receiver<Option<Why>>,
+    second: watch::Receiver<bool>,
+}
+
+/// What is done where it is asked for while it is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Second {
+    /// The program ends at once.
+    Ends,
+    /// The command hears of it; a third request ends the program.
+    Tells,
+}
 
 impl Stop {
     /// Listens from now on, in a thread of its own that hears a second request whatever the others do; the time
@@ -40,11 +52,11 @@ impl Stop {
     /// # Panics
     ///
     /// Inside a runtime, where another cannot begin.
-    pub(crate) fn listen(limit: Option<Duration>) -> Result<Self> {
+    pub(crate) fn listen(limit: Option<Duration>, second: Second) -> Result<Self> {
         let deaf = |error| Error::new(ErrorKind::Io, "cannot listen for Ctrl-C").with_source(error);
         let runtime = Builder::new_current_thread().enable_all().build().map_err(deaf)?;
         let mut signals = runtime.block_on(async { Signals::new() }).map_err(deaf)?;
-        let (tell, heard) = watch::channel(None);
+        let ((tell, first), (tell_again, heard_again)) = (watch::channel(None), watch::channel(false));
         let listen = async move {
             let why = tokio::select! {
                 () = signals.next() => Why::Asked,
@@ -53,27 +65,41 @@ impl Stop {
             // nobody may be listening any more
             let _ = tell.send(Some(why));
             signals.next().await;
+            if second == Second::Tells {
+                // likewise
+                let _ = tell_again.send(true);
+                signals.next().await;
+            }
             process::exit(why.exit().code().into());
         };
         thread::Builder::new()
             .name("fnr-stop".to_owned())
             .spawn(move || runtime.block_on(listen))
             .map_err(deaf)?;
-        Ok(Self(heard))
+        Ok(Self { first, second: heard_again })
     }
 
     /// Whether the call is to stop.
     pub(crate) fn is_told(&self) -> bool {
-        self.0.borrow().is_some()
+        self.first.borrow().is_some()
     }
 
     /// Waits until the call is to stop.
     pub(crate) async fn told(&self) -> Why {
-        let mut heard = self.0.clone();
+        let mut heard = self.first.clone();
         match heard.wait_for(Option::is_some).await.map(|why| *why) {
             Ok(Some(why)) => why,
             // the listener is gone: nothing stops it any more
             Ok(None) | Err(_) => pending().await,
+        }
+    }
+
+    /// Waits until it is asked for a second time.
+    pub(crate) async fn told_again(&self) {
+        let mut heard = self.second.clone();
+        if heard.wait_for(|told| *told).await.is_err() {
+            // as above
+            pending::<()>().await;
         }
     }
 

@@ -7,6 +7,7 @@ use super::{
     clock::{Line, Reading},
     fault::{Broken, Step},
     row::{count, moment, number, read_moment, written},
+    said::{read, write},
     store::Store,
 };
 
@@ -30,7 +31,6 @@ pub(super) struct Counters {
     pub(super) next_unserved: Timestamp,
     pub(super) outage: Outage,
     pub(super) line: Line,
-    pub(super) largest: LargestSeen,
 }
 
 /// What a fence jumps by when the file is opened: claims need not be synced, so some may be gone after a loss of power,
@@ -40,12 +40,10 @@ pub(super) const FENCE_JUMP: u64 = 1 << 20;
 impl Store {
     pub(super) fn read_counters(&self) -> Step<Counters> {
         let query = "SELECT numbers, fences, calls, reach, live, catalog, next_sweep, next_unserved, called, pause, \
-            before, boot, shift, steady, wall, largest FROM store";
+            before, boot, shift, steady, wall FROM store";
         let mut statement = self.sql.prepare_cached(query)?;
         Ok(statement.query_row([], |sql| {
             let read = || -> Result<Counters, Broken> {
-                let largest: Option<Vec<u8>> = sql.get(15)?;
-                let largest = largest.map(|stored| serde_json::from_slice(&stored).map_err(Broken::corrupt));
                 Ok(Counters {
                     numbers: sql.get(0)?,
                     fences: count(sql, 1)?,
@@ -65,7 +63,6 @@ impl Store {
                         shift: sql.get(12)?,
                         last: Reading { steady: read_moment(sql.get(13)?), wall: read_moment(sql.get(14)?) },
                     },
-                    largest: largest.transpose()?.unwrap_or_default(),
                 })
             };
             Ok(read())
@@ -74,11 +71,11 @@ impl Store {
 
     /// Writes the row if it has changed in this transaction beside the time.
     pub(super) fn write_counters(&mut self) -> Step<()> {
-        let now = &self.counters;
-        let idle = Counters { line: self.stored.line.clone(), ..now.clone() } == self.stored;
-        if idle && !self.wrote {
+        self.stored.line.clone_from(&self.counters.line);
+        if self.counters == self.stored && !self.wrote {
             return Ok(());
         }
+        let now = &self.counters;
         let query = "UPDATE store SET numbers = ?1, fences = ?2, calls = ?3, reach = ?4, live = ?5, catalog = ?6, \
             next_sweep = ?7, next_unserved = ?8, called = ?9, pause = ?10, before = ?11, boot = ?12, shift = ?13, \
             steady = ?14, wall = ?15";
@@ -100,11 +97,20 @@ impl Store {
             written(line.last.steady),
             written(line.last.wall),
         ])?;
-        if now.largest != self.stored.largest {
-            let largest = serde_json::to_vec(&now.largest).map_err(Broken::corrupt)?;
-            self.sql.prepare_cached("UPDATE store SET largest = ?1")?.execute([largest])?;
-        }
         self.stored = self.counters.clone();
+        Ok(())
+    }
+
+    pub(super) fn read_largest(&self) -> Step<LargestSeen> {
+        let mut statement = self.sql.prepare_cached("SELECT largest FROM store")?;
+        Ok(read(statement.query_row([], |sql| sql.get(0))?)?.unwrap_or_default())
+    }
+
+    /// Writes the largest workers seen, which have changed.
+    pub(super) fn write_largest(&mut self) -> Step<()> {
+        let largest = write(Some(&self.largest))?;
+        self.sql.prepare_cached("UPDATE store SET largest = ?1")?.execute([largest])?;
+        self.wrote = true;
         Ok(())
     }
 }

@@ -135,6 +135,8 @@ impl Store {
         let (own, others): (Vec<Process>, Vec<Process>) =
             others.into_iter().partition(|process| process.process == self.processes.own);
         self.processes.others = others;
+        // a transaction that came to nothing may have said otherwise
+        self.processes.watches = own.iter().any(|process| process.watching);
         if own.is_empty() && self.processes.own != 0 {
             // somebody could not ring it and took it for dead
             self.enter_again()?;
@@ -147,6 +149,7 @@ impl Store {
     }
 
     fn enter_again(&mut self) -> Step<()> {
+        self.processes.watches = !self.watching.is_empty();
         let values = params![self.processes.own, self.processes.bell.name(), self.processes.watches];
         self.sql.prepare_cached("INSERT INTO process VALUES (?1, ?2, ?3)")?.execute(values)?;
         self.wrote = true;

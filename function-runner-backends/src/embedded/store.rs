@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use function_runner_core::{
-    By, Envelope, Error, ErrorKind, Event, EventKind, Lane, Payload, Result, State, Task, TaskId, TaskRecord,
-    TemplateSet, Times, Timestamp, Version, WorkerId,
+    By, Envelope, Error, ErrorKind, Event, EventKind, Lane, LargestSeen, Payload, Result, State, Task,
+    TaskId, TaskRecord, TemplateSet, Times, Timestamp, Version, WorkerId,
     state::{self, Move, Next},
 };
 
@@ -33,6 +33,8 @@ pub(super) struct Store {
     pub(super) steady: Timestamp,
     pub(super) wall: Timestamp,
     pub(super) counters: Counters,
+    /// Of every resource the most that any worker had.
+    pub(super) largest: LargestSeen,
     /// The counters as they are stored.
     pub(super) stored: Counters,
     /// Whether the transaction under way has changed anything that lasts.

@@ -47,7 +47,7 @@ impl Store {
         });
         let defaults = default_versions(versions, &own);
         let weights = self.weights()?;
-        let largest = self.counters.largest.largest();
+        let largest = self.largest.largest();
         let templates = published.into_iter().map(|published| published.template).collect();
         Ok(TemplateSet::new(templates, defaults, weights, largest))
     }
@@ -138,11 +138,13 @@ impl Store {
     /// Drops versions that nobody has served for long and that have no unfinished tasks, and capacities seen long ago.
     pub(super) fn sweep_templates(&mut self) -> Step<()> {
         let (wall, times) = (self.wall, self.times);
-        let spans = self.counters.largest.next_sweep(&times).unwrap_or(never());
+        let spans = self.largest.next_sweep(&times).unwrap_or(never());
         if wall < self.counters.next_unserved.min(spans) {
             return Ok(());
         }
-        self.counters.largest.sweep(wall, &times);
+        if self.largest.sweep(wall, &times) {
+            self.write_largest()?;
+        }
         let workers: Vec<Worker> = self.all_workers()?.into_iter().filter(|worker| worker.joined).collect();
         let lanes = self.all_lanes()?;
         let mut next = never();

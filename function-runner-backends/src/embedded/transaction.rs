@@ -1,6 +1,6 @@
 //! One transaction of the store: what is held in memory is as the file is, and all of it is written at the end.
 
-use function_runner_core::Timestamp;
+use function_runner_core::{LargestSeen, Timestamp};
 
 use super::{
     bell::Bell,
@@ -27,6 +27,7 @@ impl Store {
             wall: Timestamp::default(),
             counters: Counters::default(),
             stored: Counters::default(),
+            largest: LargestSeen::default(),
             wrote: false,
             ended: false,
             fresh: None,
@@ -55,6 +56,7 @@ impl Store {
         if version != self.version {
             self.counters = self.read_counters()?;
             self.stored = self.counters.clone();
+            self.largest = self.read_largest()?;
             self.lanes.clear();
             self.workers.clear();
             if self.version == -1 && self.processes.own == 0 {

@@ -348,7 +348,8 @@ impl Store {
         if row.counted != Some(span) {
             (row.counted, row.rewrite) = (Some(span), true);
             let (wall, times) = (self.wall, self.times);
-            if self.counters.largest.see(capacity, wall, &times) {
+            if self.largest.see(capacity, wall, &times) {
+                self.write_largest()?;
                 self.changed_catalog();
             }
         }

@@ -1,8 +1,7 @@
 //! What goes into a function and comes out: JSON text, shared, and never parsed on the way.
 
-use std::{cell::Cell, fmt};
+use std::{cell::Cell, fmt, sync::Arc};
 
-use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Error, ErrorKind, Result};
@@ -20,7 +19,8 @@ thread_local! {
 
 /// JSON text that is shared and never parsed on the way.
 ///
-/// Cloning it copies no bytes. `Debug` shows its size alone, since payloads may hold what no log should.
+/// Cloning it copies no bytes and allocates nothing. `Debug` shows its size alone, since payloads may hold what no log
+/// should.
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ thread_local! {
 /// # Ok::<(), function_runner_core::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Payload(Bytes);
+pub struct Payload(Arc<[u8]>);
 
 impl Payload {
     /// Writes a value as JSON.
@@ -50,12 +50,11 @@ impl Payload {
             Error::new(ErrorKind::InvalidInput, "this value cannot be written as JSON").with_source(error)
         })?;
         check_size(text.len())?;
-        if text.capacity() > MAX_KEPT {
-            return Ok(Self(text.into_boxed_slice().into()));
+        let payload = Self(text.as_slice().into());
+        if text.capacity() <= MAX_KEPT {
+            // a thread that is ending keeps nothing
+            let _ = BUFFER.try_with(|buffer| buffer.set(text));
         }
-        let payload = Self(Bytes::copy_from_slice(&text));
-        // a thread that is ending keeps nothing
-        let _ = BUFFER.try_with(|buffer| buffer.set(text));
         Ok(payload)
     }
 
@@ -65,17 +64,17 @@ impl Payload {
     ///
     /// [`ErrorKind::TooLarge`] past [`MAX_PAYLOAD`]; [`ErrorKind::InvalidInput`] where it is not JSON or nests
     /// deeper than 64 levels.
-    pub fn from_json(text: impl Into<Bytes>) -> Result<Self> {
-        let text = text.into();
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self> {
+        let text = text.as_ref();
         check_size(text.len())?;
-        crate::schema::parse(&text)?;
-        Ok(Self(text))
+        crate::schema::parse(text)?;
+        Ok(Self(text.into()))
     }
 
     /// Takes bytes that a store kept: they are checked when they are decoded.
     #[must_use]
-    pub fn from_stored(bytes: impl Into<Bytes>) -> Self {
-        Self(bytes.into())
+    pub fn from_stored(bytes: impl AsRef<[u8]>) -> Self {
+        Self(bytes.as_ref().into())
     }
 
     /// Reads it as a value of this type.
@@ -101,12 +100,6 @@ impl Payload {
         &self.0
     }
 
-    /// The JSON text, shared.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        self.0
-    }
-
     /// How many bytes it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -117,6 +110,13 @@ impl Payload {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// So that whatever shares owned bytes, such as the body of a request, can share these.
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

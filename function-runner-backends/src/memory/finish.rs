@@ -63,7 +63,7 @@ impl Store {
 
     /// A finish that ended its task and is sent again is answered as before; any other came too late.
     fn finished_before(&self, finish: &Finish) -> Finished {
-        let row = self.ids.get(&finish.key.id).map(|at| &self.rows[at]);
+        let row = self.known(&finish.key.id).map(|at| &self.rows[at]);
         let own = row.filter(|row| row.finished && row.claim.fence == finish.key.fence);
         own.map_or(Finished::Lost, |row| Finished::Done(row.state))
     }

@@ -1,20 +1,19 @@
 //! The lanes that have a task, ended ones included, or a worker asleep on them.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    hash::BuildHasherDefault,
+    collections::BTreeSet,
     ops::{Index, IndexMut},
 };
 
 use function_runner_core::Lane;
+use hashbrown::HashMap;
 
-use super::{ids::Ready, slab::Slab};
+use super::slab::Slab;
 
 /// Every lane that is in use, by number and by name.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    /// A lane brings its hash: it is named by a template, not by callers.
-    numbers: HashMap<Lane, u32, BuildHasherDefault<Ready>>,
+    numbers: HashMap<Lane, u32>,
     rows: Slab<LaneRow>,
 }
 

@@ -32,14 +32,14 @@ pub(super) struct Again {
 
 impl Store {
     /// Stores a new task whose id has this hash, and queues it.
-    pub(super) fn insert(&mut self, task: Arc<Task>, hash: u64) {
+    pub(super) fn insert(&mut self, task: Arc<Task>, hash: u32) {
         let start = task.delay.map(|delay| delay.due(self.now)).filter(|start| *start > self.now);
         let lane = self.lanes.enter(&task.lane);
         self.numbers += 1;
         let at = self.rows.insert(Row::new(task, hash, self.numbers, lane, self.now));
         self.newest.insert(self.numbers, at);
         let task = &self.rows[at].task;
-        self.ids.insert(&task.id, hash, at);
+        self.ids.insert(hash, at);
         if let Some(dedupe) = &task.dedupe {
             let until = self.now.after(dedupe.window);
             self.keys.insert(task, until);
@@ -67,12 +67,13 @@ impl Store {
         let row = &self.rows[at];
         let (lane, key) = (row.lane, self.key(at));
         let name = &self.lanes[lane].lane;
-        if front {
-            self.order.push_front(name, key);
+        let tag = if front {
+            self.order.push_front(name, key)
         } else {
             let flow = Flow::new(row.task.tenant.clone(), row.task.priority);
-            self.order.push(name, &flow, row.task.increment, key);
-        }
+            self.order.push(name, &flow, row.task.increment, key)
+        };
+        self.rows[at].tag = tag;
         if !self.paused(lane) {
             self.wake_for(lane);
         }
@@ -95,7 +96,7 @@ impl Store {
         if std::mem::take(&mut row.delayed) {
             lane.delayed -= 1;
         } else {
-            self.order.remove(&lane.lane, &key);
+            self.order.remove(&lane.lane, row.tag, &key);
         }
         let empty = self.order.len(&lane.lane) == 0;
         self.reserve.removed(&lane.lane, &key, empty);
@@ -222,7 +223,7 @@ impl Store {
     pub(super) fn forget(&mut self, at: u32) {
         self.unkeep(at);
         let Some(row) = self.rows.remove(at) else { return };
-        self.ids.remove(&row.task.id, row.hash);
+        self.ids.remove(row.hash, at);
         self.newest.remove(row.number);
         self.lanes.exit(row.lane);
         if row.task.dedupe.is_some() {

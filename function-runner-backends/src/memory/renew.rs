@@ -48,7 +48,7 @@ impl Store {
 
     /// The task that is held by this claim.
     pub(super) fn claimed(&self, key: &LeaseKey) -> Option<u32> {
-        let at = self.ids.get(&key.id)?;
+        let at = self.known(&key.id)?;
         let row = &self.rows[at];
         (row.state == State::Running && row.claim.fence == key.fence).then_some(at)
     }

@@ -1,11 +1,6 @@
 //! What the store keeps of one task.
 
-use std::{
-    cmp::Ordering,
-    collections::VecDeque,
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::{cmp::Ordering, collections::VecDeque, sync::Arc};
 
 use function_runner_core::{
     AttemptEnd, Checkpoint, Failure, PastAttempt, Payload, Phase, Progress, State, Task, TaskId, TaskRecord,
@@ -24,8 +19,8 @@ const MAX_HISTORY: usize = 32;
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) task: Arc<Task>,
-    /// The hash of its id.
-    pub(super) hash: u64,
+    /// Half the hash of its id.
+    pub(super) hash: u32,
     /// Rises with every task: what lists go by.
     pub(super) number: u64,
     /// The lane it waits or runs in, a suspect's twin included.
@@ -49,6 +44,8 @@ pub(super) struct Row {
     pub(super) queued_at: Timestamp,
     /// When it may start, if its latest wait was for a time.
     pub(super) not_before: Option<Timestamp>,
+    /// Where it stands in the order of work, while it is ready.
+    pub(super) tag: u64,
     /// Whether it waits for that time still.
     pub(super) delayed: bool,
     pub(super) deadline: Option<Timestamp>,
@@ -94,7 +91,7 @@ pub(super) struct More {
 }
 
 impl Row {
-    pub(super) fn new(task: Arc<Task>, hash: u64, number: u64, lane: u32, now: Timestamp) -> Self {
+    pub(super) fn new(task: Arc<Task>, hash: u32, number: u64, lane: u32, now: Timestamp) -> Self {
         let none = Timestamp::default();
         let claim =
             Claim { fence: 0, worker: NONE, ask: 0, renewed: 0, ends_at: none, before: NONE, behind: NONE };
@@ -117,6 +114,7 @@ impl Row {
             queued_at: now,
             not_before: None,
             delayed: false,
+            tag: 0,
             due: None,
             started_at: None,
             finished_at: None,
@@ -208,12 +206,6 @@ impl PartialEq for Key {
 }
 
 impl Eq for Key {}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.at.hash(state);
-    }
-}
 
 impl PartialOrd for Key {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {

@@ -135,14 +135,19 @@ impl Store {
         }
     }
 
+    /// The row of an id, whether its retention has passed or not.
+    pub(super) fn known(&self, id: &TaskId) -> Option<u32> {
+        self.ids.find(id, self.ids.hash(id), &self.rows)
+    }
+
     /// The row of a task that is still known: one whose retention has passed is forgotten here and now.
     pub(super) fn find(&mut self, id: &TaskId) -> Option<u32> {
         self.find_hashed(id, self.ids.hash(id))
     }
 
     /// As [`find`](Self::find), of an id with this hash.
-    pub(super) fn find_hashed(&mut self, id: &TaskId, hash: u64) -> Option<u32> {
-        let at = self.ids.find(id, hash)?;
+    pub(super) fn find_hashed(&mut self, id: &TaskId, hash: u32) -> Option<u32> {
+        let at = self.ids.find(id, hash, &self.rows)?;
         if self.rows[at].kept_until().is_some_and(|until| until <= self.now) {
             self.forget(at);
             return None;
@@ -163,7 +168,7 @@ impl Store {
         match row.state {
             State::Running => record.worker = Some(self.workers[row.claim.worker].id.clone()),
             State::Queued if !row.delayed => {
-                let ahead = self.order.ahead(&self.lanes[row.lane].lane, &self.key(at));
+                let ahead = self.order.ahead(&self.lanes[row.lane].lane, row.tag, &self.key(at));
                 record.ahead = ahead.map(|ahead| ahead as u64);
             }
             _ => {}

@@ -41,7 +41,7 @@ impl Store {
     }
 
     /// What becomes of a task: the id is looked at first, then the key; `keys` are those of the batch so far.
-    fn admit(&mut self, task: &Task, hash: u64, keys: &mut HashMap<Key, TaskId>) -> Result<Submitted> {
+    fn admit(&mut self, task: &Task, hash: u32, keys: &mut HashMap<Key, TaskId>) -> Result<Submitted> {
         if let Some(at) = self.find_hashed(&task.id, hash) {
             if self.rows[at].task.content() == task.content() {
                 return Ok(Submitted::AlreadyKnown);

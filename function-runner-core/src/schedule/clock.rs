@@ -148,7 +148,14 @@ pub struct LaneClock {
     virtual_time: u64,
     shift: i64,
     paused: bool,
-    flows: HashMap<Flow, u64>,
+    /// Apart, since a call reads the numbers above of every lane it names.
+    flows: Box<Flows>,
+}
+
+/// The last tag of each flow.
+#[derive(Clone, Debug, Default)]
+struct Flows {
+    last: HashMap<Flow, u64>,
     /// One entry for each flow with a tag it had: at most its last one, so whatever is passed is found on
     /// top.
     oldest: BinaryHeap<Reverse<(u64, Flow)>>,
@@ -164,27 +171,27 @@ impl LaneClock {
     /// Forgets everything but the pause mark, as the lane has run empty.
     pub fn stop(&mut self) {
         (self.virtual_time, self.shift) = (0, 0);
-        self.flows.clear();
-        self.oldest.clear();
+        self.flows.last.clear();
+        self.flows.oldest.clear();
     }
 
     /// The tag of a task of this flow that becomes ready now.
     pub fn ready(&mut self, flow: &Flow, increment: u64) -> u64 {
-        if let Some(last) = self.flows.get_mut(flow) {
+        if let Some(last) = self.flows.last.get_mut(flow) {
             *last = ready(Some(*last), self.virtual_time, increment);
             return *last;
         }
-        self.drop_passed();
+        self.flows.drop_passed(self.virtual_time);
         let tag = ready(None, self.virtual_time, increment);
-        self.flows.insert(flow.clone(), tag);
-        self.oldest.push(Reverse((tag, flow.clone())));
+        self.flows.last.insert(flow.clone(), tag);
+        self.flows.oldest.push(Reverse((tag, flow.clone())));
         tag
     }
 
     /// Moves the clock on by a lease: the virtual time as [`advance`] says, the shift as the call has found
     /// it.
     pub fn leased(&mut self, tag: u64, increment: u64, shift: i64) {
-        self.virtual_time = advance(self.virtual_time, tag, increment, self.flows.len());
+        self.virtual_time = advance(self.virtual_time, tag, increment, self.flows());
         self.shift = shift;
     }
 
@@ -228,17 +235,19 @@ impl LaneClock {
     /// How many flows the clock holds.
     #[must_use]
     pub fn flows(&self) -> usize {
-        self.flows.len()
+        self.flows.last.len()
     }
+}
 
-    fn drop_passed(&mut self) {
+impl Flows {
+    fn drop_passed(&mut self, virtual_time: u64) {
         while let Some(Reverse((tag, _))) = self.oldest.peek()
-            && *tag < self.virtual_time
+            && *tag < virtual_time
             && let Some(Reverse((_, flow))) = self.oldest.pop()
         {
-            match self.flows.get(&flow) {
-                Some(&last) if last >= self.virtual_time => self.oldest.push(Reverse((last, flow))),
-                _ => drop(self.flows.remove(&flow)),
+            match self.last.get(&flow) {
+                Some(&last) if last >= virtual_time => self.oldest.push(Reverse((last, flow))),
+                _ => drop(self.last.remove(&flow)),
             }
         }
     }

@@ -24,6 +24,10 @@ pub struct Merge<'a> {
     left: usize,
     reach: u64,
     had_suspect: bool,
+    /// What was offered before the first pick, which only looks for the least of it: calls that name many lanes are
+    /// often given one task.
+    first: Vec<Reverse<Entry<'a>>>,
+    has_picked: bool,
     heads: BinaryHeap<Reverse<Entry<'a>>>,
 }
 
@@ -55,19 +59,32 @@ impl<'a> Merge<'a> {
     /// A call with this room, in a store whose reach is this.
     #[must_use]
     pub fn new(room: u32, reach: u64) -> Self {
-        Self { room, left: GIVEN_LIMIT, reach, had_suspect: false, heads: BinaryHeap::new() }
+        Self {
+            room,
+            left: GIVEN_LIMIT,
+            reach,
+            had_suspect: false,
+            first: Vec::new(),
+            has_picked: false,
+            heads: BinaryHeap::new(),
+        }
+    }
+
+    /// Makes room for so many lanes that will be offered.
+    pub fn reserve(&mut self, lanes: usize) {
+        self.first.reserve(lanes);
     }
 
     /// Adds a lane: what one task of it costs (0 counts as 1), its shift, and the tag of its head.
     pub fn offer(&mut self, lane: &'a Lane, cost: u32, shift: i64, tag: u64) {
-        let cost = cost.max(1);
-        self.heads.push(Reverse(Entry { order: order(tag, shift), lane, tag, shift, cost }));
+        let entry = Reverse(Entry { order: order(tag, shift), lane, tag, shift, cost: cost.max(1) });
+        if self.has_picked { self.heads.push(entry) } else { self.first.push(entry) }
     }
 
     /// Takes the next lane that may give, and its cost off the room.
     pub fn pick(&mut self) -> Option<Pick<'a>> {
         while self.left > 0 && self.room > 0 {
-            let Reverse(Entry { order, lane, tag, shift, cost }) = self.heads.pop()?;
+            let Reverse(Entry { order, lane, tag, shift, cost }) = self.next()?;
             // the room only shrinks, so what is skipped once is out for the rest of the call
             if cost > self.room || (self.had_suspect && lane.is_twin()) {
                 continue;
@@ -78,6 +95,18 @@ impl<'a> Merge<'a> {
             return Some(Pick { lane, tag, order, shift: caught_up(self.reach, tag, shift), cost });
         }
         None
+    }
+
+    /// Takes the least of what was offered.
+    fn next(&mut self) -> Option<Reverse<Entry<'a>>> {
+        if !std::mem::replace(&mut self.has_picked, true) {
+            let (least, _) = self.first.iter().enumerate().max_by_key(|(_, entry)| *entry)?;
+            return Some(self.first.swap_remove(least));
+        }
+        if !self.first.is_empty() {
+            self.heads.append(&mut std::mem::take(&mut self.first).into());
+        }
+        self.heads.pop()
     }
 
     /// Says which tag stands behind the head that was picked.

@@ -36,16 +36,16 @@
 //!
 //! let mut order = Order::new();
 //! order.push(&lane, &early, cost(&early), "a");
-//! order.push(&lane, &early, cost(&early), "b");
+//! let tag = order.push(&lane, &early, cost(&early), "b");
 //! order.push(&lane, &late, cost(&late), "c");
-//! assert_eq!(order.ahead(&lane, &"b"), Some(2));
+//! assert_eq!(order.ahead(&lane, tag, &"b"), Some(2));
 //!
 //! // a worker in which two tasks of this lane would fit
 //! let cost = lane_cost(2).unwrap();
 //! let given = order.take(ROOM, [(&lane, cost)]);
 //! let keys: Vec<&str> = given.iter().map(|given| given.key).collect();
 //! assert_eq!(keys, ["c", "a"]);
-//! assert_eq!(order.ahead(&lane, &"b"), Some(0));
+//! assert_eq!(order.ahead(&lane, tag, &"b"), Some(0));
 //! # Ok::<(), function_runner_core::Error>(())
 //! ```
 

@@ -1,10 +1,6 @@
 //! The ready tasks of all lanes of one store that keeps them in memory, in the order in which they are given.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    fmt,
-    hash::Hash,
-};
+use std::{collections::hash_map::Entry, fmt};
 
 use super::{
     clock::{Flow, LaneClock, excess, order, reached},
@@ -13,14 +9,14 @@ use super::{
 };
 use crate::{Lane, lane::LaneMap};
 
-/// The most tasks for which a lane that ran empty may have tables that are kept for the next.
+/// The most flows for which a lane that ran empty may have tables that are kept for the next.
 const SPARE_LIMIT: usize = 1 << 12;
 
 /// The ready tasks of all lanes of one store, by key; delayed and running ones are not in it.
 ///
 /// It decides the order of work and nothing else: what a key stands for, leases and depth limits are the
-/// store's. Tags are equal where flows stand equal; then the smaller key goes first, so keys that rise with
-/// time give the older task.
+/// store's, and so is each task's tag, by which the task is found again. Tags are equal where flows stand
+/// equal; then the smaller key goes first, so keys that rise with time give the older task.
 ///
 /// A decision costs a few binary searches and hash look-ups whatever waits, and nothing here is done in steps
 /// that grow with the queue but [`ahead`](Self::ahead), which sums one number for every few hundred tasks.
@@ -39,16 +35,11 @@ pub struct Order<K> {
 
 struct Queue<K> {
     clock: LaneClock,
-    /// The tag of the first of `ready`: a call looks at the head of every lane it names.
+    /// The tag of the first of the ready ones: a call looks at the head of every lane it names.
     head: Option<u64>,
-    ready: Ranked<K>,
-    slots: HashMap<K, Slot>,
     call: u64,
-}
-
-struct Slot {
-    tag: u64,
-    increment: u64,
+    /// Apart, since a call looks at the rest of every lane it names; each with its increment.
+    ready: Box<Ranked<K, u64>>,
 }
 
 /// The first ready task of a lane.
@@ -73,7 +64,7 @@ pub struct Given<K> {
     pub order: i64,
 }
 
-impl<K: Ord + Clone + Hash> Order<K> {
+impl<K: Ord> Order<K> {
     /// Nothing ready, nothing paused.
     #[must_use]
     pub fn new() -> Self {
@@ -82,12 +73,11 @@ impl<K: Ord + Clone + Hash> Order<K> {
 
     /// A task of this flow becomes ready: submitted, due, or to be tried again. Answers its tag.
     ///
-    /// The increment comes from [`increment`](super::increment). A key that is ready in this lane already
-    /// moves.
+    /// The increment comes from [`increment`](super::increment). The task must not be ready already.
     pub fn push(&mut self, lane: &Lane, flow: &Flow, increment: u64, key: K) -> u64 {
         let queue = self.awake(lane);
         let tag = queue.clock.ready(flow, increment);
-        queue.put(key, Slot { tag, increment });
+        queue.put(tag, key, increment);
         tag
     }
 
@@ -96,17 +86,19 @@ impl<K: Ord + Clone + Hash> Order<K> {
     pub fn push_front(&mut self, lane: &Lane, key: K) -> u64 {
         let queue = self.awake(lane);
         let tag = queue.clock.virtual_time();
-        queue.put(key, Slot { tag, increment: 0 });
+        queue.put(tag, key, 0);
         tag
     }
 
-    /// Takes a task out unserved, cancelled or past its deadline; answers whether it was ready in this lane.
+    /// Takes a task out unserved, cancelled or past its deadline; answers whether it was ready in this lane
+    /// under this tag.
     ///
     /// The lane's next task is its head then. What the task added to its flow stays charged until the virtual
     /// time passes it.
-    pub fn remove(&mut self, lane: &Lane, key: &K) -> bool {
+    pub fn remove(&mut self, lane: &Lane, tag: u64, key: &K) -> bool {
         let Some(queue) = self.lanes.get_mut(lane) else { return false };
-        let removed = queue.remove(key);
+        let removed = queue.ready.remove(tag, key);
+        queue.find_head();
         self.settle(lane);
         removed
     }
@@ -159,15 +151,13 @@ impl<K: Ord + Clone + Hash> Order<K> {
     }
 
     /// A task's place in line: how many ready tasks of its lane would be given before it if nothing else
-    /// came, by tag, then key; 0 for the head. `None` if it is not ready in this lane.
+    /// came, by tag, then key; 0 for the head. `None` if it is not ready in this lane under this tag.
     ///
     /// It counts within the lane, paused or not, and a twin's tasks within the twin. It can rise: what comes
     /// later with a larger share, or returns to the front, goes before.
     #[must_use]
-    pub fn ahead(&self, lane: &Lane, key: &K) -> Option<usize> {
-        let queue = self.lanes.get(lane)?;
-        let slot = queue.slots.get(key)?;
-        queue.ready.place(slot.tag, key)
+    pub fn ahead(&self, lane: &Lane, tag: u64, key: &K) -> Option<usize> {
+        self.lanes.get(lane)?.ready.place(tag, key)
     }
 
     /// The decision of a lease call: takes what is given to a worker with this room that asks for these
@@ -197,6 +187,8 @@ impl<K: Ord + Clone + Hash> Order<K> {
     fn merge<'a>(&mut self, room: u32, asked: impl IntoIterator<Item = (&'a Lane, u32)>) -> Merge<'a> {
         let mut merge = Merge::new(room, self.reach);
         self.calls += 1;
+        let asked = asked.into_iter();
+        merge.reserve(asked.size_hint().0);
         for (lane, cost) in asked {
             let Some(queue) = self.lanes.get_mut(lane) else { continue };
             if queue.clock.is_paused() || std::mem::replace(&mut queue.call, self.calls) == self.calls {
@@ -245,7 +237,7 @@ impl<K: Ord + Clone + Hash> Order<K> {
     /// Drops a lane that has run empty and is not paused.
     fn drop_lane(&mut self, lane: &Lane) {
         if let Some(mut queue) = self.lanes.remove(lane)
-            && queue.slots.capacity().max(queue.clock.flows()) <= SPARE_LIMIT
+            && queue.clock.flows() <= SPARE_LIMIT
         {
             queue.clock.stop();
             self.spare = Some(queue);
@@ -253,37 +245,19 @@ impl<K: Ord + Clone + Hash> Order<K> {
     }
 }
 
-impl<K: Ord + Clone + Hash> Queue<K> {
+impl<K: Ord> Queue<K> {
     fn new() -> Self {
-        Self {
-            clock: LaneClock::default(),
-            head: None,
-            ready: Ranked::default(),
-            slots: HashMap::new(),
-            call: 0,
-        }
+        Self { clock: LaneClock::default(), head: None, call: 0, ready: Box::default() }
     }
 
-    fn put(&mut self, key: K, slot: Slot) {
-        let tag = slot.tag;
-        if let Some(old) = self.slots.insert(key.clone(), slot) {
-            self.ready.remove(old.tag, &key);
-        }
-        self.ready.insert(tag, key);
+    fn put(&mut self, tag: u64, key: K, increment: u64) {
+        self.ready.insert(tag, key, increment);
         self.find_head();
-    }
-
-    fn remove(&mut self, key: &K) -> bool {
-        let Some(slot) = self.slots.remove(key) else { return false };
-        self.ready.remove(slot.tag, key);
-        self.find_head();
-        true
     }
 
     /// Takes the head, and moves the clock on by it.
     fn give(&mut self, shift: i64) -> Option<K> {
-        let (tag, key) = self.ready.pop_first()?;
-        let increment = self.slots.remove(&key)?.increment;
+        let (tag, key, increment) = self.ready.pop_first()?;
         self.clock.leased(tag, increment, shift);
         self.find_head();
         Some(key)
@@ -299,7 +273,7 @@ impl<K: Ord + Clone + Hash> Queue<K> {
     }
 }
 
-impl<K: Ord + Clone + Hash> Default for Order<K> {
+impl<K: Ord> Default for Order<K> {
     fn default() -> Self {
         Self::new()
     }

@@ -137,7 +137,7 @@ fn a_task_with_too_many_turns_ends_below_the_limit() {
     let (id, hand) = (bench.one(), bench.hand());
     {
         let mut store = bench.queue.shared.lock();
-        let at = store.ids.get(&id).unwrap();
+        let at = store.known(&id).unwrap();
         store.rows[at].turns = MAX_TURNS - 4;
     }
     hand.finished(&hand.take_one(&lane), RELEASE, State::Queued);

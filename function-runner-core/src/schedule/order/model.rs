@@ -184,13 +184,17 @@ fn agree(below: Option<u64>, steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Remove { nth } if !model.tasks.is_empty() => {
                 let at = nth % model.tasks.len();
-                prop_assert!(order.remove(&lanes[model.tasks[at].lane], &model.tasks[at].key));
+                let task = &model.tasks[at];
+                prop_assert!(order.remove(&lanes[task.lane], task.tag as u64, &task.key));
                 model.remove(at);
             }
             Step::Ahead { nth } if !model.tasks.is_empty() => {
                 let at = nth % model.tasks.len();
                 let task = &model.tasks[at];
-                prop_assert_eq!(order.ahead(&lanes[task.lane], &task.key), Some(model.ahead(at)));
+                prop_assert_eq!(
+                    order.ahead(&lanes[task.lane], task.tag as u64, &task.key),
+                    Some(model.ahead(at))
+                );
             }
             Step::Remove { .. } | Step::Ahead { .. } => {}
             Step::Pause { lane } => {

@@ -46,12 +46,13 @@ fn what_is_removed_leaves_its_flow_charged_and_the_next_as_head() {
         order.push(&x, &flow("a"), 100, key);
     }
     assert_eq!(head(&order, &x), Some((100, 1)));
-    assert!(order.remove(&x, &1) && !order.remove(&x, &1) && !order.remove(&lane("y"), &2));
+    assert!(!order.remove(&x, 101, &1) && order.remove(&x, 100, &1) && !order.remove(&x, 100, &1));
+    assert!(!order.remove(&lane("y"), 200, &2));
     assert_eq!(head(&order, &x), Some((200, 2)), "the head is mended");
-    assert!(order.remove(&x, &3));
+    assert!(order.remove(&x, 300, &3));
     assert_eq!(order.push(&x, &flow("a"), 100, 4), 400, "the increments stay charged");
     assert_eq!(order.len(&x), 2);
-    assert!(order.remove(&x, &2) && order.remove(&x, &4));
+    assert!(order.remove(&x, 200, &2) && order.remove(&x, 400, &4));
     assert_eq!((order.len(&x), head(&order, &x), order.is_empty()), (0, None, true));
     assert_eq!(order.push(&x, &flow("a"), 100, 5), 100, "until the lane has run empty");
 }
@@ -64,10 +65,10 @@ fn an_empty_lane_keeps_nothing_but_its_pause_mark() {
     assert!(order.lanes.is_empty());
     order.push(&x, &flow("a"), 100, 2);
     order.pause(&x);
-    assert!(order.remove(&x, &2) && order.is_paused(&x));
+    assert!(order.remove(&x, 100, &2) && order.is_paused(&x));
     order.push(&x, &flow("a"), 100, 3);
     assert_eq!(take(&mut order, ROOM, &[&x]), [0; 0], "still paused");
-    order.remove(&x, &3);
+    assert!(order.remove(&x, 100, &3));
     order.resume(&x);
     assert!(order.lanes.is_empty(), "and the twin's mark went too");
 }
@@ -82,7 +83,7 @@ fn pausing_a_lane_pauses_its_twin() {
     assert!(order.is_paused(&x) && order.is_paused(&twin));
     assert_eq!((head(&order, &x), head(&order, &twin), order.heads().count()), (None, None, 0));
     assert_eq!(take(&mut order, ROOM, &[&x, &twin]), [0; 0]);
-    assert_eq!((order.len(&x), order.ahead(&x, &1)), (1, Some(0)), "what waits is still counted");
+    assert_eq!((order.len(&x), order.ahead(&x, 100, &1)), (1, Some(0)), "what waits is still counted");
     order.resume(&x);
     assert_eq!(take(&mut order, ROOM, &[&x, &twin]), [1, 2], "both heads stand at the reach");
     order.pause(&twin);
@@ -179,26 +180,17 @@ fn ahead_is_the_place_in_the_lane() {
         order.push(&x, &flow("a"), 100, key);
     }
     order.push(&x, &flow("b"), 250, 9_000);
-    assert_eq!(order.ahead(&x, &9_000), Some(2));
+    assert_eq!(order.ahead(&x, 250, &9_000), Some(2));
     order.push_front(&x, 9_001);
-    assert_eq!((order.ahead(&x, &9_001), order.ahead(&x, &9_000)), (Some(0), Some(3)));
-    assert_eq!((order.ahead(&x, &4_999), order.ahead(&x, &7_000)), (Some(5_001), None));
-    assert_eq!(order.ahead(&lane("y"), &1), None);
-    let ahead = order.ahead(&x, &2_000).unwrap();
+    assert_eq!((order.ahead(&x, 0, &9_001), order.ahead(&x, 250, &9_000)), (Some(0), Some(3)));
+    assert_eq!((order.ahead(&x, 500_000, &4_999), order.ahead(&x, 500_000, &7_000)), (Some(5_001), None));
+    assert_eq!((order.ahead(&x, 251, &9_000), order.ahead(&lane("y"), 200, &1)), (None, None));
+    let ahead = order.ahead(&x, 200_100, &2_000).unwrap();
     let mut given = 0;
     while !take(&mut order, 1, &[&x]).contains(&2_000) {
         given += 1;
     }
     assert_eq!(given, ahead);
-}
-
-#[test]
-fn a_key_that_is_ready_already_moves() {
-    let (mut order, x) = (Order::new(), lane("x"));
-    order.push(&x, &flow("a"), 100, 1);
-    order.push(&x, &flow("a"), 100, 2);
-    assert_eq!(order.push(&x, &flow("a"), 100, 1), 300);
-    assert_eq!((order.len(&x), take(&mut order, ROOM, &[&x])), (2, vec![2, 1]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Each sentence about large tasks, over a real order of work.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
 use crate::{
@@ -15,6 +15,7 @@ struct Store {
     now: Timestamp,
     workers: usize,
     next: u32,
+    tags: BTreeMap<u32, u64>,
 }
 
 fn lane(name: &str) -> Lane {
@@ -32,14 +33,25 @@ fn seconds(seconds: u64) -> Duration {
 impl Store {
     fn new() -> Self {
         let reserve = Reserve::new(Times::default());
-        Self { order: Order::new(), reserve, now: Timestamp::from_millis(1_000_000), workers: 4, next: 0 }
+        let now = Timestamp::from_millis(1_000_000);
+        Self { order: Order::new(), reserve, now, workers: 4, next: 0, tags: BTreeMap::new() }
     }
 
     fn push(&mut self, lane: &Lane) -> u32 {
         self.next += 1;
         let flow = Flow::new(Tenant::new("t").unwrap(), Priority::default());
-        self.order.push(lane, &flow, 4_096, self.next);
+        let tag = self.order.push(lane, &flow, 4_096, self.next);
+        self.tags.insert(self.next, tag);
         self.next
+    }
+
+    fn push_front(&mut self, lane: &Lane, key: u32) {
+        let tag = self.order.push_front(lane, key);
+        self.tags.insert(key, tag);
+    }
+
+    fn remove(&mut self, lane: &Lane, key: u32) {
+        assert!(self.order.remove(lane, self.tags[&key], &key));
     }
 
     fn wait(&mut self, duration: Duration) {
@@ -71,7 +83,7 @@ impl Store {
     }
 
     fn cancel(&mut self, lane: &Lane, key: u32) {
-        assert!(self.order.remove(lane, &key));
+        self.remove(lane, key);
         self.reserve.removed(lane, &key, self.order.len(lane) == 0);
     }
 
@@ -281,7 +293,7 @@ fn after_a_release_for_size_a_lane_is_not_drained_for_until_another_head_comes()
         assert_eq!(store.lease("w", &[&lane("large")], &[]).1, [outsized]);
         store.reserve.released_for_size(&lane("large"), outsized);
         store.wait(seconds(30));
-        store.order.push_front(&lane("large"), outsized);
+        store.push_front(&lane("large"), outsized);
         for _ in 0..4 {
             store.small("w", &[&lane("large")]);
         }
@@ -299,18 +311,18 @@ fn after_a_release_for_size_a_lane_is_not_drained_for_until_another_head_comes()
     let mut store = Store::new();
     assert_eq!(store.push(&large), outsized);
     give_back(&mut store);
-    store.order.remove(&large, &outsized);
+    store.remove(&large, outsized);
     store.push(&large);
-    store.order.push_front(&large, 77);
+    store.push_front(&large, 77);
     assert_eq!(store.small("w", &[&large]), Some(large.clone()), "met at the front by a call");
-    store.order.remove(&large, &77);
-    store.order.push_front(&large, outsized);
+    store.remove(&large, 77);
+    store.push_front(&large, outsized);
     assert_eq!(store.small("w", &[&large]), Some(large.clone()), "and then it is like any other");
 
     let mut store = Store::new();
     assert_eq!(store.push(&large), outsized);
     give_back(&mut store);
-    store.order.push_front(&large, 0);
+    store.push_front(&large, 0);
     assert_eq!(store.lease("z", &[&large], &[]).1, [0], "leased before a call met it");
     for _ in 0..4 {
         store.small("w", &[&large]);

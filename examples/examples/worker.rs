@@ -32,12 +32,11 @@ async fn main() -> Result<()> {
     // four at a time: such a body waits, and needs nothing but a slot
     let worker = runner.worker(registry)?.capacity(capacity::measure().slots(4));
     println!("working; Ctrl-C stops");
-    tokio::select! {
-        ended = worker.run_until(told()) => ended?,
-        () = async { told().await; told().await } => {
-            tokio::time::sleep(Duration::from_secs(1)).await; // what ran goes back meanwhile, and costs no attempt
-        }
-    }
+    let again = async {
+        told().await;
+        told().await;
+    };
+    worker.release_when(again).run_until(told()).await?;
     println!("stopped");
     Ok(())
 }

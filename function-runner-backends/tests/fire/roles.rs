@@ -77,7 +77,9 @@ async fn work(setup: Setup, lines: Lines) {
         .seed(setup.seed)
         .drain_limit(setup::drain_limit());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let mut run = tokio::spawn(worker.run_until(stopped));
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let released = async move { drop(released.await) };
+    let mut run = tokio::spawn(worker.release_when(released).run_until(stopped));
     say("ready");
     tokio::select! {
         ended = &mut run => return ended.unwrap().unwrap(),
@@ -89,10 +91,8 @@ async fn work(setup: Setup, lines: Lines) {
         ended = &mut run => ended.unwrap().unwrap(),
         _ = term.recv() => {
             say("releases");
-            run.abort();
-            let _ = run.await;
-            // what was dropped is given back while the runtime lives
-            tokio::time::sleep(setup.store.times().beat()).await;
+            let _ = release.send(());
+            run.await.unwrap().unwrap();
         }
     }
     history.written().unwrap();

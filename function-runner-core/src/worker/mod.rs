@@ -25,8 +25,9 @@ mod served;
 mod step;
 mod watchdog;
 
-use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, future::pending, mem, pin::pin, sync::Arc, time::Duration};
 
+use futures::{FutureExt as _, future::BoxFuture};
 use tokio::sync::oneshot;
 
 pub use step::{Action, Heard, Seat, Start, Steps};
@@ -77,6 +78,7 @@ pub struct Worker {
     artifacts: Option<Arc<dyn ArtifactStore>>,
     scratch: Option<MakeScratch>,
     seed: u64,
+    release: BoxFuture<'static, ()>,
 }
 
 impl Worker {
@@ -91,6 +93,7 @@ impl Worker {
             artifacts: None,
             scratch: None,
             seed: rand::random(),
+            release: pending().boxed(),
         }
     }
 
@@ -130,10 +133,18 @@ impl Worker {
         self
     }
 
-    /// Works until `stop` is ready, then until its bodies are done, within the drain limit.
+    /// When what runs is given back at once, however long it may still go on: a second signal, say. It costs no
+    /// attempt.
+    pub fn release_when(mut self, release: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.release = release.boxed();
+        self
+    }
+
+    /// Works until `stop` is ready, then until its bodies are done, within the drain limit and until it is to
+    /// [release](Self::release_when) them.
     ///
     /// Bodies run on the runtime on which this is called. Dropping the future gives back at once what runs, while the
-    /// runtime lives. An operator's drain ends it as `stop` does.
+    /// runtime lives, with nobody told when that is done. An operator's drain ends it as `stop` does.
     ///
     /// # Errors
     ///
@@ -144,19 +155,21 @@ impl Worker {
     /// # Panics
     ///
     /// On a runtime that was built without its timer.
-    pub async fn run_until<T>(self, stop: impl Future<Output = T>) -> Result<()> {
+    pub async fn run_until<T>(mut self, stop: impl Future<Output = T>) -> Result<()> {
+        let mut release = mem::replace(&mut self.release, pending().boxed()).fuse();
         let (desk, driver, gone) = self.open()?;
         let patience = desk.times.beat();
         // a task of its own: whoever awaits this may drop it, and what runs is still given back
         let mut driver = pin!(desk.runtime.spawn(driver.drive()));
         let asked = StopOnDrop(desk);
-        let mut stop = pin!(stop);
-        let ended = tokio::select! {
-            ended = &mut driver => ended,
-            _ = &mut stop => {
-                asked.0.inbox.put(Heard::Stop);
-                driver.await
-            }
+        let mut stop = pin!(stop.fuse());
+        let ended = loop {
+            let heard = tokio::select! {
+                ended = &mut driver => break ended,
+                () = &mut release => Heard::StopNow,
+                _ = &mut stop => Heard::Stop,
+            };
+            asked.0.inbox.put(heard);
         };
         // what it held of attempts, their scratch folders among it, goes with it; one that hangs in the queue may not
         // hold up the end

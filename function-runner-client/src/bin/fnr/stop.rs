@@ -95,12 +95,19 @@ impl Stop {
     }
 
     /// Waits until it is asked for a second time.
-    pub(crate) async fn told_again(&self) {
+    pub(crate) fn told_again(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut heard = self.second.clone();
-        if heard.wait_for(|told| *told).await.is_err() {
-            // as above
-            pending::<()>().await;
+        async move {
+            if heard.wait_for(|told| *told).await.is_err() {
+                // as above
+                pending::<()>().await;
+            }
         }
+    }
+
+    /// Whether it was asked for a second time.
+    pub(crate) fn is_told_again(&self) -> bool {
+        *self.second.borrow()
     }
 
     /// Does this work unless the call is stopped first: then it is dropped.

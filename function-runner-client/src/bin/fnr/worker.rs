@@ -15,16 +15,10 @@ use crate::{
     exit::Exit,
     noted::noted,
     out,
-    queue::{self, Opened, Place},
+    queue::{self, Place},
     share::{self, share},
     stop::{Second, Stop},
 };
-
-/// How long the program waits, at its end, until what it gave back is back.
-const LEAVING: Duration = Duration::from_secs(5);
-
-/// How often it looks whether it is.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Work on the queue until stopped.
 ///
@@ -61,8 +55,8 @@ pub(crate) fn work(registry: Registry, args: &Args, json: bool) -> Result<Exit> 
         let opened = args.place.open().await?;
         let id = WorkerId::unique();
         introduce(&id, &registry, registry.equip(machine.clone()), &args.place, json)?;
-        let worker = opened.runner.worker(registry)?.id(id.clone()).capacity(machine);
-        serve(worker.drain_limit(args.drain_limit), &opened, &id, args.drain_limit, &stop, json).await
+        let worker = opened.runner.worker(registry)?.id(id).capacity(machine);
+        serve(worker, args.drain_limit, &stop, json).await
     });
     // a body that nothing stops is left to its lease
     runtime.shutdown_timeout(Duration::ZERO);
@@ -70,14 +64,7 @@ pub(crate) fn work(registry: Registry, args: &Args, json: bool) -> Result<Exit> 
 }
 
 /// Until it is drained, or everything was given back.
-async fn serve(
-    worker: Worker,
-    opened: &Opened,
-    id: &WorkerId,
-    limit: Duration,
-    stop: &Stop,
-    json: bool,
-) -> Result<Exit> {
+async fn serve(worker: Worker, limit: Duration, stop: &Stop, json: bool) -> Result<Exit> {
     let told = async {
         stop.told().await;
         if json {
@@ -91,31 +78,14 @@ async fn serve(
             ));
         }
     };
-    let released = tokio::select! {
-        ended = worker.run_until(told) => { ended?; false }
-        () = stop.told_again() => true,
-    };
-    if released {
-        gone(opened, id).await;
-    }
+    worker.drain_limit(limit).release_when(stop.told_again()).run_until(told).await?;
+    let released = stop.is_told_again();
     if json {
         out::document(&json!({ "kind": "stopped", "released": released }))?;
     } else {
         out::aside(if released { "stopped: what ran went back" } else { "stopped" });
     }
     Ok(Exit::Succeeded)
-}
-
-/// Waits until the worker whose future was dropped has given everything back and left.
-async fn gone(opened: &Opened, id: &WorkerId) {
-    let Some(inspect) = opened.runner.inspect() else { return tokio::time::sleep(LOOK).await };
-    let left = async {
-        // a queue that does not answer will hear of it when the leases run out
-        while inspect.workers().await.is_ok_and(|workers| workers.iter().any(|worker| worker.worker == *id)) {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    let _ = tokio::time::timeout(LEAVING, left).await;
 }
 
 /// These of the functions.

@@ -88,6 +88,37 @@ async fn what_still_runs_at_the_end_of_the_drain_is_released() {
 }
 
 #[tokio::test]
+async fn what_runs_is_released_when_that_is_asked_for_and_the_worker_ends_when_it_is_back() {
+    // at once, or while it drains
+    for drains in [false, true] {
+        let (queue, go) = (Fake::quick(), Arc::new(Notify::new()));
+        let registry = registry_of(&go);
+        let id = queue.submit(&registry, F, &1);
+        let watched = queue.clone();
+        let running = async move { watched.until(|store| (store.asks.len() == 2).then_some(())).await };
+        let watched = queue.clone();
+        let stopping = async move {
+            // once it was asked to stop, it asks for nothing
+            watched.until(|store| store.asks.last().filter(|ask| ask.lanes.is_empty()).map(|_| ())).await;
+        };
+        let worker = Worker::new(queue.clone(), registry).drain_limit(Duration::from_secs(3_600));
+        let worker = if drains {
+            worker.release_when(stopping).run_until(running.boxed())
+        } else {
+            worker.release_when(running).run_until(pending().boxed())
+        };
+        worker.await.unwrap();
+        let store = queue.store();
+        assert_eq!(store.ends.len(), 1);
+        assert_eq!(
+            (&store.ends[0].key.id, &store.ends[0].outcome),
+            (&id, &Outcome::Released { after: Duration::ZERO })
+        );
+        assert!(store.joins.last().unwrap().templates.is_empty(), "it left");
+    }
+}
+
+#[tokio::test]
 async fn an_operators_drain_ends_it() {
     let queue = Fake::quick();
     queue.store().drain = true;

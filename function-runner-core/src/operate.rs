@@ -52,7 +52,8 @@ pub trait Operate: fmt::Debug + Send + Sync + 'static {
     /// [`ErrorKind::UnknownTask`](crate::ErrorKind::UnknownTask), [`ErrorKind::NotDead`](crate::ErrorKind::NotDead).
     async fn requeue(&self, id: &TaskId) -> Result<()>;
 
-    /// Forgets a dead letter.
+    /// Forgets a dead letter and all that stands for it, its deduplication key included: the same work may be queued
+    /// again.
     ///
     /// # Errors
     ///

@@ -26,6 +26,9 @@ const SIDE_BY_SIDE: usize = 8;
 /// How many of all cases of all things do.
 const ALL_SIDE_BY_SIDE: usize = 16;
 
+/// How often in a row a pair must differ from the snapshot: cases with a worker of their own depend on the moment.
+const IN_A_ROW: usize = 5;
+
 /// A name, what opens it, and the cases that name its fault.
 pub(crate) struct Thing {
     pub(crate) name: &'static str,
@@ -257,10 +260,13 @@ fn missing(thing: &Thing, tripped: &BTreeSet<String>) -> Vec<&'static str> {
 fn difference(
     thing: &Thing,
     known: &Snapshot,
-    expected: &BTreeSet<String>,
     tripped: &BTreeMap<String, Failed>,
+    wavering: &BTreeSet<(&str, String)>,
 ) -> String {
-    let is_unsteady = |label: &str| known.is_unsteady(thing.name, label);
+    let expected = known.of(thing.name);
+    let is_unsteady = |label: &str| {
+        known.is_unsteady(thing.name, label) || wavering.contains(&(thing.name, label.to_owned()))
+    };
     let mut text = String::new();
     for label in expected.iter().filter(|label| !tripped.contains_key(*label) && !is_unsteady(label)) {
         let _ = writeln!(text, "`{}` does not trip {label} any more", thing.name);
@@ -306,11 +312,22 @@ pub(crate) fn check_all(things: &[Thing]) {
         }
     });
     let (found, none) = (found.into_inner().unwrap_or_default(), BTreeMap::new());
-    let of = |thing: &Thing| found.get(thing.name).unwrap_or(&none);
+    let of = |thing: &str| found.get(thing).unwrap_or(&none);
     if std::env::var_os("FUNCTION_RUNNER_BLESS").is_some() {
-        return known.with(chosen.iter().map(|thing| (thing.name, of(thing)))).write(things);
+        return known.with(chosen.iter().map(|thing| (thing.name, of(thing.name)))).write(things);
     }
-    let differ = |thing: &&Thing| difference(thing, &known, &known.of(thing.name), of(thing));
+    let differs = |thing: &str, label: &str| known.of(thing).contains(label) != of(thing).contains_key(label);
+    let different: Vec<_> = all.iter().filter(|(thing, case)| differs(thing, &case.label())).collect();
+    let wavering = Mutex::new(BTreeSet::new());
+    side_by_side(ALL_SIDE_BY_SIDE, &different, |(thing, case)| {
+        let label = case.label();
+        let is_known = known.of(thing).contains(&label);
+        if (1..IN_A_ROW).any(|_| case.trips(is_known).is_some() == is_known) {
+            lock(&wavering).insert((*thing, label));
+        }
+    });
+    let wavering = wavering.into_inner().unwrap_or_default();
+    let differ = |thing: &&Thing| difference(thing, &known, of(thing.name), &wavering);
     let differences: String = chosen.iter().map(differ).collect();
     assert!(differences.is_empty(), "{differences}{HOW}");
 }

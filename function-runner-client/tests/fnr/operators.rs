@@ -116,3 +116,17 @@ fn what_is_unknown_is_told() {
     assert_eq!(bench.run(&["workers"]).ends(0).err, "no worker is there; `fnr worker` starts one\n");
     assert_eq!(bench.run(&["lanes"]).ends(0).err, "no lane has tasks or is paused\n");
 }
+
+#[test]
+fn a_queue_that_another_process_holds_is_not_reachable() {
+    let bench = Bench::new();
+    let resume = ["resume", LANE, "--queue", "sqlite:tasks.db"];
+    bench.run(&resume).ends(0);
+    // as a program does that stands still in the middle of a write
+    let other = rusqlite::Connection::open(bench.path("tasks.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = bench.run(&resume).ends(4).err;
+    assert!(error.contains("the queue's file") && error.contains("help:"), "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    bench.run(&resume).ends(0);
+}

@@ -59,3 +59,5 @@ pub mod memory;
 pub mod models;
 #[cfg(feature = "networks")]
 pub mod networks;
+#[cfg(any(feature = "embedded", feature = "memory"))]
+mod turn;

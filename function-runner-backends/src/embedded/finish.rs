@@ -5,13 +5,8 @@ use function_runner_core::{
     state::{self, Next},
 };
 
-use super::{
-    fault::Step,
-    moves::{Again, End},
-    row::Row,
-    said::Said,
-    store::Store,
-};
+use super::{fault::Step, row::Row, said::Said, store::Store};
+use crate::turn::{Again, End};
 
 impl Store {
     /// The end of an attempt, and what becomes of its task.

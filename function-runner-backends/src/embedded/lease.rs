@@ -12,11 +12,11 @@ use futures::channel::oneshot;
 use super::{
     desk::Given,
     fault::{Broken, Fault, Step},
-    moves::End,
     row::Row,
     sleepers::{Bed, Sleeper},
     store::Store,
 };
+use crate::turn::End;
 
 /// The longest that a call waits, whatever it asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

@@ -3,31 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use function_runner_core::{
-    AttemptEnd, EventKind, Failure, Lane, MAX_TURNS, PastAttempt, Payload, State, Task, Timestamp,
+    AttemptEnd, EventKind, Failure, Lane, MAX_TURNS, PastAttempt, State, Task, Timestamp,
     state::{Expiry, expired},
 };
 
 use super::{fault::Step, row::Row, said::Said, store::Store};
+use crate::turn::{Again, End};
 
 /// The most tasks that are held in memory from their submit to their lease.
 const MAX_RECENT: usize = 1024;
-
-/// How a task ends.
-#[derive(Debug)]
-pub(super) enum End {
-    Succeeded(Payload),
-    Failed(Failure),
-    Cancelled,
-}
-
-/// How a task that was held is queued again.
-#[derive(Debug)]
-pub(super) struct Again {
-    pub(super) event: EventKind,
-    pub(super) after: Duration,
-    /// It has paid, and goes before what has not.
-    pub(super) front: bool,
-}
 
 impl Store {
     /// Stores a new task, and queues it.

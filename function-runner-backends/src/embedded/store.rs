@@ -14,13 +14,13 @@ use super::{
     fault::{Fault, Step},
     lanes::Lanes,
     lease::{Asleep, Ready},
-    moves::End,
     processes::Processes,
     row::Row,
     sleepers::Sleepers,
     watch::Watching,
     workers::Workers,
 };
+use crate::turn::End;
 
 /// Everything the thread has.
 pub(super) struct Store {

@@ -7,10 +7,10 @@ use rusqlite::OptionalExtension as _;
 
 use super::{
     fault::Step,
-    moves::End,
     row::{Row, read_moment},
     store::Store,
 };
+use crate::turn::End;
 
 /// The most that one call serves of what is due, and the most it forgets.
 pub(super) const MAX_SERVED: usize = 64;

@@ -5,10 +5,8 @@ use function_runner_core::{
     state::{self, Next},
 };
 
-use super::{
-    moves::{Again, End},
-    store::Store,
-};
+use super::store::Store;
+use crate::turn::{Again, End};
 
 impl Store {
     /// The end of an attempt, and what becomes of its task.

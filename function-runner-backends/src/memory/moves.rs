@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use function_runner_core::{
-    AttemptEnd, EventKind, Failure, Lane, MAX_TURNS, Payload, State, Task, Timestamp, WorkerId,
+    AttemptEnd, EventKind, Failure, Lane, MAX_TURNS, State, Task, Timestamp, WorkerId,
     schedule::Flow,
     state::{Expiry, expired},
 };
@@ -12,23 +12,7 @@ use super::{
     row::{Key, Row},
     store::Store,
 };
-
-/// How a task ends.
-#[derive(Debug)]
-pub(super) enum End {
-    Succeeded(Payload),
-    Failed(Failure),
-    Cancelled,
-}
-
-/// How a task that was held is queued again.
-#[derive(Debug)]
-pub(super) struct Again {
-    pub(super) event: EventKind,
-    pub(super) after: Duration,
-    /// It has paid, and goes before what has not.
-    pub(super) front: bool,
-}
+use crate::turn::{Again, End};
 
 impl Store {
     /// Stores a new task whose id has this hash, and queues it.

@@ -17,7 +17,6 @@ use super::{
     ids::Ids,
     keys::Keys,
     lanes::Lanes,
-    moves::End,
     newest::Newest,
     row::{Key, Row},
     slab::Slab,
@@ -29,6 +28,7 @@ use super::{
     watch::Watching,
     workers::Workers,
 };
+use crate::turn::End;
 
 /// What every connection to one store shares.
 pub(super) struct Shared {

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use function_runner_core::{By, Failure, State, Timestamp};
 
-use super::{kept::Kept, moves::End, row::NONE, store::Store};
+use super::{kept::Kept, row::NONE, store::Store};
+use crate::turn::End;
 
 /// The most that one call serves of what is due, and the most it forgets.
 pub(super) const MAX_SERVED: usize = 64;
